@@ -1,0 +1,116 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Every target builds under the same rules: unsafe code is marked, imports are minimal, a warning is an error.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+  name: "xive",
+  products: [
+    .executable(name: "xive", targets: ["xive"]),
+    .library(name: "XIVEModel", targets: ["XIVEModel"]),
+    .library(name: "XIVEDevice", targets: ["XIVEDevice"]),
+    .library(name: "DeviceFile", targets: ["PagedDevice", "DeviceFile"]),
+    .library(name: "XIVEClient", targets: ["DeviceClient", "XIVEClient"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
+  ],
+  targets: [
+    // C: the ABI, what Swift cannot import of the system, libfuse.
+    .target(name: "CXIVE"),
+    .target(name: "CSystemCalls"),
+    .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+
+    // The controller: pure, then its pages.
+    .target(name: "XIVEModel", swiftSettings: strict),
+    .target(name: "PagedDevice", swiftSettings: strict),
+    .target(
+      name: "XIVEDevice", dependencies: ["XIVEModel", "PagedDevice", "CXIVE"], swiftSettings: strict
+    ),
+
+    // The file that serves any paged device.
+    .target(
+      name: "SystemCalls",
+      dependencies: ["CSystemCalls", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict),
+    .target(
+      name: "DeviceFile",
+      dependencies: [
+        "CFuse3", "PagedDevice", "SystemCalls", .product(name: "Logging", package: "swift-log"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict),
+
+    // Consumers.
+    .target(
+      name: "DeviceClient",
+      dependencies: [
+        "CSystemCalls", "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "XIVEClient",
+      dependencies: ["CXIVE", "DeviceClient", "XIVEModel", "SystemCalls"],
+      swiftSettings: strict),
+
+    // The command.
+    .target(
+      name: "XIVECommands",
+      dependencies: [
+        "XIVEDevice", "XIVEModel", "PagedDevice", "DeviceFile", "DeviceClient", "XIVEClient",
+        "SystemCalls",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "xive",
+      dependencies: [
+        "XIVECommands", .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    // Tests.
+    .executableTarget(
+      name: "TestConsumer", path: "Tests/TestConsumer", cSettings: [.define("_GNU_SOURCE")]),
+    .target(
+      name: "XIVETestSupport",
+      dependencies: [
+        "XIVEModel", "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      path: "Tests/XIVETestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "XIVEModelTests", dependencies: ["XIVEModel", "XIVETestSupport", "CXIVE"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "XIVEDeviceTests",
+      dependencies: ["XIVEDevice", "XIVEModel", "PagedDevice", "XIVETestSupport", "CXIVE"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "DeviceFileTests",
+      dependencies: [
+        "DeviceFile", "PagedDevice", "SystemCalls", "CFuse3", "XIVETestSupport",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "EndToEndTests",
+      dependencies: [
+        "xive", "TestConsumer", "XIVEClient", "DeviceClient", "XIVEModel", "CXIVE",
+        "XIVETestSupport", "SystemCalls",
+      ],
+      swiftSettings: strict),
+  ]
+)

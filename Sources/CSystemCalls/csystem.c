@@ -1,0 +1,220 @@
+#define _GNU_SOURCE
+#include "csystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RESULT(call) ({ __auto_type r_ = (call); r_ < 0 ? -errno : r_; })
+
+int csystem_open(const char *path, int flags, unsigned mode) {
+  int real = (flags & 3) | O_CLOEXEC;
+  if (flags & CSYSTEM_CREATE) real |= O_CREAT;
+  if (flags & CSYSTEM_DIRECT) real |= O_DIRECT;
+  return RESULT(open(path, real, mode));
+}
+
+int csystem_set_nonblocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags < 0 ? -errno : RESULT(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+ssize_t csystem_read_file(const char *path, char **bytes) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  size_t size = 0, room = 0;
+  char *text = NULL;
+  ssize_t got = 0;
+  do {
+    size += (size_t)got;
+    if (room - size < 4096) {
+      char *larger = realloc(text, room += 65536);
+      if (larger == NULL) break;
+      text = larger;
+    }
+    got = read(fd, text + size, room - size);
+  } while (got > 0);
+  close(fd);
+  *bytes = text;
+  return (ssize_t)size;
+}
+
+ssize_t csystem_pread(int fd, void *bytes, size_t count, uint64_t offset) {
+  return RESULT(pread(fd, bytes, count, (off_t)offset));
+}
+
+ssize_t csystem_pwrite(int fd, const void *bytes, size_t count, uint64_t offset) {
+  return RESULT(pwrite(fd, bytes, count, (off_t)offset));
+}
+
+ssize_t csystem_writev(int fd, const struct iovec *parts, int count) {
+  return RESULT(writev(fd, parts, count));
+}
+
+int csystem_ioctl(int fd, unsigned request, void *payload) {
+  return RESULT(ioctl(fd, request, payload));
+}
+
+int64_t csystem_seek_data(int fd, uint64_t offset) {
+  return RESULT(lseek(fd, (off_t)offset, SEEK_DATA));
+}
+
+int64_t csystem_seek_hole(int fd, uint64_t offset) {
+  return RESULT(lseek(fd, (off_t)offset, SEEK_HOLE));
+}
+
+int csystem_flush(int fd) { return RESULT(fsync(fd)); }
+
+int csystem_start_writeback(int fd) {
+  return RESULT(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
+}
+
+int csystem_drop_cache(int fd, uint64_t offset, uint64_t length) {
+  return -posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_DONTNEED);
+}
+
+int csystem_probe_open(const char *path, int milliseconds) {
+  // A server that does not answer would hold whoever opens its file for ever: let a child find out.
+  pid_t child = fork();
+  if (child < 0) return -errno;
+  if (child == 0) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    _exit(fd < 0 ? errno : 0);
+  }
+  for (int waited = 0;; waited++) {
+    int status;
+    pid_t ended = waitpid(child, &status, WNOHANG);
+    if (ended < 0 && errno != EINTR) return -errno;
+    if (ended == child) return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+    if (waited >= milliseconds) {
+      kill(child, SIGKILL);
+      waitpid(child, &status, WNOHANG);
+      return -ETIMEDOUT;
+    }
+    csystem_sleep_nanoseconds(1000000);
+  }
+}
+
+int csystem_unmount_lazily(const char *path) { return RESULT(umount2(path, MNT_DETACH)); }
+
+int csystem_pipe(int ends[2]) { return RESULT(pipe2(ends, O_CLOEXEC)); }
+
+int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **address) {
+  int protection = PROT_READ | (flags & CSYSTEM_WRITABLE ? PROT_WRITE : 0);
+  int sharing = (flags & CSYSTEM_SHARED ? MAP_SHARED : MAP_PRIVATE) | (fd < 0 ? MAP_ANONYMOUS : 0);
+  void *mapped = mmap(NULL, length, protection, sharing, fd, (off_t)offset);
+  if (mapped == MAP_FAILED) return -errno;
+  *address = mapped;
+  return 0;
+}
+
+ssize_t csystem_read_process(int pid, void *bytes, size_t count, uint64_t address) {
+  struct iovec local = {bytes, count}, remote = {(void *)(uintptr_t)address, count};
+  return RESULT(process_vm_readv(pid, &local, 1, &remote, 1, 0));
+}
+
+ssize_t csystem_write_process(int pid, const void *bytes, size_t count, uint64_t address) {
+  struct iovec local = {(void *)bytes, count}, remote = {(void *)(uintptr_t)address, count};
+  return RESULT(process_vm_writev(pid, &local, 1, &remote, 1, 0));
+}
+
+int csystem_eventfd(void) { return RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+void csystem_signal_eventfd(int fd) {
+  uint64_t one = 1;
+  // It fails only when the counter is full, and then the waiter is awake anyway.
+  (void)!write(fd, &one, sizeof one);
+}
+
+void csystem_clear_eventfd(int fd) {
+  uint64_t count;
+  (void)!read(fd, &count, sizeof count);
+}
+
+int csystem_baton(void) { return RESULT(eventfd(1, EFD_CLOEXEC | EFD_SEMAPHORE)); }
+
+void csystem_take_baton(int fd) {
+  uint64_t one;
+  while (read(fd, &one, sizeof one) < 0 && errno == EINTR) {}
+}
+
+int csystem_wait_readable(int first, int second, int milliseconds) {
+  struct pollfd set[2] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
+  int ready = poll(set, 2, milliseconds);
+  if (ready < 0) return errno == EINTR ? 0 : -errno;
+  return (set[0].revents ? 1 : 0) | (set[1].revents ? 2 : 0);
+}
+
+uint64_t csystem_monotonic_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void csystem_sleep_nanoseconds(uint64_t nanoseconds) {
+  struct timespec time = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
+  while (nanosleep(&time, &time) < 0 && errno == EINTR) {}
+}
+
+void csystem_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+static void stop_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+}
+
+void csystem_block_stop_signals(void) {
+  sigset_t set;
+  stop_signals(&set);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+}
+
+int csystem_wait_stop_signal(int fd) {
+  sigset_t set;
+  stop_signals(&set);
+  int signals = signalfd(-1, &set, SFD_CLOEXEC);
+  if (signals < 0) return -errno;
+  int result = 0;
+  int ready;
+  do ready = csystem_wait_readable(signals, fd, -1);
+  while (ready == 0);
+  struct signalfd_siginfo info;
+  if (ready < 0) result = ready;
+  else if ((ready & 1) && read(signals, &info, sizeof info) == sizeof info) result = (int)info.ssi_signo;
+  close(signals);
+  return result;
+}
+
+int csystem_notify_service_manager(const char *state) {
+  const char *path = getenv("NOTIFY_SOCKET");
+  if (path == NULL || *path == 0) return 0;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(path);
+  if (length >= sizeof address.sun_path) return -ENAMETOOLONG;
+  memcpy(address.sun_path, path, length);
+  if (path[0] == '@') address.sun_path[0] = 0;  // an abstract name
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+  ssize_t sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+  int result = sent < 0 ? -errno : 0;
+  close(fd);
+  return result;
+}

@@ -1,0 +1,74 @@
+#pragma once
+/// What Swift's Glibc module leaves out (GNU and variadic calls) and what Swift cannot say (volatile).
+/// A call that fails returns -errno.
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum {
+  CSYSTEM_READ_ONLY = 0,
+  CSYSTEM_WRITE_ONLY = 1,
+  CSYSTEM_READ_WRITE = 2,
+  CSYSTEM_CREATE = 1 << 8,
+  CSYSTEM_DIRECT = 1 << 9,
+};
+
+// Files
+/// Waits until all dirty pages of a file have been written back.
+int csystem_flush(int fd);
+int csystem_open(const char *path, int flags, unsigned mode);
+int csystem_set_nonblocking(int fd);
+/// Reads a whole small file; the caller frees the bytes.
+ssize_t csystem_read_file(const char *path, char **bytes);
+ssize_t csystem_pread(int fd, void *bytes, size_t count, uint64_t offset);
+ssize_t csystem_pwrite(int fd, const void *bytes, size_t count, uint64_t offset);
+ssize_t csystem_writev(int fd, const struct iovec *parts, int count);
+int csystem_ioctl(int fd, unsigned request, void *payload);
+int64_t csystem_seek_data(int fd, uint64_t offset);
+int64_t csystem_seek_hole(int fd, uint64_t offset);
+/// Starts write-back of all dirty pages of a file and does not wait for it.
+int csystem_start_writeback(int fd);
+/// Drops the clean cached pages of a range.
+int csystem_drop_cache(int fd, uint64_t offset, uint64_t length);
+/// Opens `path` read-only in a child process. Returns 0, -errno of the open, or -ETIMEDOUT.
+int csystem_probe_open(const char *path, int milliseconds);
+int csystem_unmount_lazily(const char *path);
+
+/// A pipe that children do not inherit by themselves: read end, write end.
+int csystem_pipe(int ends[2]);
+
+// Memory
+enum { CSYSTEM_SHARED = 1, CSYSTEM_WRITABLE = 2 };
+int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **address);
+ssize_t csystem_read_process(int pid, void *bytes, size_t count, uint64_t address);
+ssize_t csystem_write_process(int pid, const void *bytes, size_t count, uint64_t address);
+
+// Waiting
+int csystem_eventfd(void);
+void csystem_signal_eventfd(int fd);
+void csystem_clear_eventfd(int fd);
+/// An eventfd that is 1 and hands out one at a time; taking it waits.
+int csystem_baton(void);
+void csystem_take_baton(int fd);
+/// Waits for input on one or two descriptors (-1: none); bit 0 and 1 of the result tell which.
+int csystem_wait_readable(int first, int second, int milliseconds);
+uint64_t csystem_monotonic_nanoseconds(void);
+void csystem_sleep_nanoseconds(uint64_t nanoseconds);
+
+// Threads and signals
+void csystem_name_thread(const char *name);
+/// Blocks SIGINT and SIGTERM in this thread and those it starts later, and ignores SIGPIPE and SIGHUP.
+void csystem_block_stop_signals(void);
+/// Waits for SIGINT or SIGTERM, or for input on `fd`. Returns the signal, or 0 for the descriptor.
+int csystem_wait_stop_signal(int fd);
+/// Sends a state line to systemd; 0 also when nobody asked for it.
+int csystem_notify_service_manager(const char *state);
+
+// Register pages: a load or a store must happen exactly where and as often as it is written.
+static inline uint64_t csystem_load64(const void *address) {
+  return __builtin_bswap64(*(const volatile uint64_t *)address);
+}
+static inline void csystem_store64(void *address, uint64_t value) {
+  *(volatile uint64_t *)address = __builtin_bswap64(value);
+}

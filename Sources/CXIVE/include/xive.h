@@ -1,0 +1,585 @@
+/// The ABI of a xive device file: offsets, page layout, requests and their payloads.
+///
+/// Self-contained: copy it into any C11 or C++ program on Linux. The device is one file of constant
+/// size; `offset >> XIVE_REGION_SHIFT` selects a region. Registers are big-endian, as the
+/// hardware's; request payloads are in the byte order of the host.
+///
+/// The device also answers KVM's own requests, with KVM's numbers and structures, which are in
+/// <linux/kvm.h> and are not repeated here: KVM_SET_DEVICE_ATTR, KVM_GET_DEVICE_ATTR and
+/// KVM_HAS_DEVICE_ATTR (struct kvm_device_attr), KVM_ENABLE_CAP (KVM_CAP_PPC_IRQ_XIVE),
+/// KVM_GET_ONE_REG, KVM_SET_ONE_REG, KVM_IRQFD, KVM_IRQ_LINE and KVM_SIGNAL_MSI. Only powerpc's
+/// <asm/kvm.h> has the constants of the XIVE device itself, so those are defined here wherever that
+/// header has not done it. Their spelling is the same, so that either order of inclusion works.
+#ifndef XIVE_H
+#define XIVE_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#include <stdint.h>
+
+// Strict ISO C (-std=c11 without a feature macro) has no pread: the accessors are left out there.
+#if !defined XIVE_NO_INLINE_ACCESS && defined __STRICT_ANSI__ && !defined _GNU_SOURCE              \
+  && !defined _DEFAULT_SOURCE && !defined _XOPEN_SOURCE && !defined _POSIX_C_SOURCE
+#define XIVE_NO_INLINE_ACCESS
+#endif
+
+#ifndef XIVE_NO_INLINE_ACCESS
+#include <errno.h>
+#include <unistd.h>
+#endif
+
+#ifdef __cplusplus
+#define XIVE_STATIC_ASSERT(condition, message) static_assert(condition, message)
+extern "C" {
+#else
+#define XIVE_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
+#endif
+
+/// Fails the build when a structure does not have the size that the device expects, in bytes.
+#define XIVE_ASSERT_SIZE(type, size) XIVE_STATIC_ASSERT(sizeof(type) == (size), #type ": size")
+
+// MARK: - Device file
+
+/// Bits below the region number of a device offset: a region is 1 TiB.
+/// As VFIO_PCI_OFFSET_SHIFT in Linux drivers/vfio/pci, which also indexes regions by offset.
+#define XIVE_REGION_SHIFT 40
+
+/// Size of the device file in bytes. Constant: neither sources nor PHBs change it.
+#define XIVE_DEVICE_SIZE 0x4000000000000000ULL
+
+/// Region 0: the window of the in-kernel device. TIMA of the connected vCPU, ESB pages behind it.
+#define XIVE_REGION_KERNEL 0u
+/// Region 1: ESB pages, 2 device pages per LISN: 2n trigger, 2n+1 management.
+#define XIVE_REGION_ESB 1u
+/// Region 2: END ESB pages, 2 device pages per END: 2i ESn, 2i+1 ESe. Index: xive_end_index().
+#define XIVE_REGION_END 2u
+/// Region 3: TIMA windows, 4 device pages per server, in the order of the XIVE_VIEW_ constants.
+#define XIVE_REGION_TIMA 3u
+/// Region 16 + k: the ESB pages of PHB k, 1 device page per hardware interrupt.
+#define XIVE_REGION_PHB 16u
+/// Region 0x1000: source state in bulk, XIVE_STATE_SIZE bytes per LISN.
+#define XIVE_REGION_STATE 0x1000u
+/// Region 0x1001: trace records, XIVE_TRACE_SIZE bytes each, at sequence number * that size.
+#define XIVE_REGION_TRACE 0x1001u
+
+/// Bytes of state per LISN in XIVE_REGION_STATE.
+#define XIVE_STATE_SIZE 16u
+/// Bytes per trace record in XIVE_REGION_TRACE.
+#define XIVE_TRACE_SIZE 64u
+
+#ifndef KVM_XIVE_TIMA_PAGE_OFFSET
+/// Where the four TIMA pages start in region 0, in device pages.
+/// Linux arch/powerpc/include/uapi/asm/kvm.h, KVM_XIVE_TIMA_PAGE_OFFSET.
+#define KVM_XIVE_TIMA_PAGE_OFFSET 0
+#endif
+#ifndef KVM_XIVE_ESB_PAGE_OFFSET
+/// Where the ESB pages start in region 0, in device pages.
+/// Linux arch/powerpc/include/uapi/asm/kvm.h, KVM_XIVE_ESB_PAGE_OFFSET.
+#define KVM_XIVE_ESB_PAGE_OFFSET 4
+#endif
+
+/// Most sources of one device; a LISN is below it. Linux arch/powerpc/kvm/book3s_xive.h and
+/// book3s_xics.h: 1,024 blocks of 1,024 sources.
+#define XIVE_MAX_SOURCES 1048576u
+/// Sources in one block, the unit in which the kernel's device allocates them (same source).
+#define XIVE_SOURCES_PER_BLOCK 1024u
+/// Most PHBs of one device.
+#define XIVE_MAX_PHBS 1024u
+/// Most hardware interrupts of one PHB, MSIs and LSIs together.
+#define XIVE_MAX_PHB_IRQS 65536u
+/// Priorities of one server, hence ENDs per server. QEMU include/hw/ppc/xive.h: 3 bits.
+#define XIVE_PRIORITIES 8u
+
+// MARK: - ESB pages
+
+/// Halves of a source's page pair. Linux Documentation/virt/kvm/devices/xive.rst: the even page
+/// triggers, the odd page is for EOI, here called management.
+#define XIVE_TRIGGER 0u
+#define XIVE_MANAGEMENT 1u
+
+/// Halves of an END's page pair. QEMU hw/intc/xive.c: even page ESn, odd page ESe.
+#define XIVE_END_NOTIFY 0u
+#define XIVE_END_ESCALATE 1u
+
+/// Offsets in a management page, in bytes. The low 12 bits of an address decode, and each operation
+/// has a range of 256 bytes or more. Linux arch/powerpc/include/asm/xive-regs.h, XIVE_ESB_*.
+///
+/// Load at 0x000-0x7ff: end of interrupt. 1 when a queued event was sent on by it, else 0.
+#define XIVE_ESB_LOAD_EOI 0x000u
+/// Store at 0x400-0x7ff: end of interrupt, if the device has XIVE_INFO_STORE_EOI. Data is ignored.
+#define XIVE_ESB_STORE_EOI 0x400u
+/// Load at 0x800-0xbff: PQ, unchanged.
+#define XIVE_ESB_GET 0x800u
+/// Loads: the old PQ, and PQ becomes 00, 01, 10, 11. Stores: PQ becomes the same. Neither notifies.
+#define XIVE_ESB_SET_PQ_00 0xc00u
+#define XIVE_ESB_SET_PQ_01 0xd00u
+#define XIVE_ESB_SET_PQ_10 0xe00u
+#define XIVE_ESB_SET_PQ_11 0xf00u
+/// Distance from one SET_PQ operation to the next: XIVE_ESB_SET_PQ_00 + PQ * this, in bytes.
+#define XIVE_ESB_SET_PQ_STEP 0x100u
+
+/// Values of PQ: bit 1 is P (presented), bit 0 is Q (queued).
+/// Linux arch/powerpc/include/asm/xive-regs.h, XIVE_ESB_VAL_P and XIVE_ESB_VAL_Q.
+#define XIVE_PQ_RESET 0u
+#define XIVE_PQ_OFF 1u
+#define XIVE_PQ_PENDING 2u
+#define XIVE_PQ_QUEUED 3u
+
+/// What a load gives when there is no state to give: a fenced PHB, a forbidden access, a byte of a
+/// page image that only a side effect could produce. Linux takes the low byte 0xff for it
+/// (XIVE_ESB_INVALID in xive-regs.h).
+#define XIVE_ALL_ONES 0xffffffffffffffffULL
+
+// MARK: - TIMA pages
+
+/// Views of a server's TIMA: which device page of its four.
+/// Linux Documentation/virt/kvm/devices/xive.rst; QEMU include/hw/ppc/xive_regs.h.
+#define XIVE_VIEW_HW 0u
+#define XIVE_VIEW_HV 1u
+#define XIVE_VIEW_OS 2u
+#define XIVE_VIEW_USER 3u
+/// Device pages in one TIMA window.
+#define XIVE_VIEWS 4u
+
+/// Offsets in a TIMA page, in bytes, with the access each takes. QEMU include/hw/ppc/xive_regs.h.
+///
+/// OS ring: NSR, CPPR, IPB, LSMFB, ACK#, INC, AGE, PIPR, one byte each. 8-byte load.
+#define XIVE_TIMA_OS_RING 0x010u
+/// CPPR of the OS ring. 1-byte load or store.
+#define XIVE_TIMA_OS_CPPR 0x011u
+/// Word 2 of the OS ring; a 4-byte store in the HV view pushes the OS context.
+#define XIVE_TIMA_OS_WORD2 0x018u
+/// 2-byte load, OS view: acknowledges; NSR << 8 | CPPR.
+#define XIVE_TIMA_ACK_OS 0x810u
+/// 1-byte store, OS view: makes the priority that is stored pending.
+#define XIVE_TIMA_SET_OS_PENDING 0x812u
+/// 4- or 8-byte load, HV view: pulls the OS context, gives the old word 2.
+#define XIVE_TIMA_PULL_OS 0x818u
+
+// MARK: - Page images
+
+/// Where the signature is in each 4 KiB of a mapped page, in bytes. Exact accesses never see it.
+#define XIVE_SIGNATURE_OFFSET 0xfc0u
+
+/// `magic` of a signature once in host order: "XIVEPAGE".
+#define XIVE_SIGNATURE_MAGIC 0x5849564550414745ULL
+
+/// What serves a page, `backing` of a signature: the source's own page, a PHB's, a TIMA, an END.
+#define XIVE_BACKING_IPI 0u
+#define XIVE_BACKING_PHB 1u
+#define XIVE_BACKING_TIMA 2u
+#define XIVE_BACKING_END 3u
+
+/// Which page a mapping shows. All fields are big-endian. Only page images have it.
+struct xive_page_signature {
+  __be64 magic;          ///< XIVE_SIGNATURE_MAGIC
+  __be32 lisn;           ///< the source's number
+  __be32 half;           ///< XIVE_TRIGGER or XIVE_MANAGEMENT
+  __be32 backing;        ///< XIVE_BACKING_*
+  __be32 phb;            ///< which PHB, if that is the backing
+  __be32 hwirq;          ///< hardware interrupt of that PHB
+  __be32 zero;
+  __be64 generation;     ///< grows with each change of the backing
+  __be64 device_offset;  ///< the page's place in the device file, in bytes
+  __be64 zero2[2];
+};
+XIVE_ASSERT_SIZE(struct xive_page_signature, 64);
+
+// MARK: - Requests
+
+/// Bytes of payload in struct xive_attr.
+#define XIVE_ATTR_DATA_SIZE 112u
+
+/// An attribute with its payload inline, for callers whose memory the server may not read.
+/// The same groups and attributes as KVM_SET_DEVICE_ATTR and KVM_GET_DEVICE_ATTR take.
+struct xive_attr {
+  __u32 flags;                      ///< 0
+  __u32 group;                      ///< KVM_DEV_XIVE_GRP_* or XIVE_GROUP_*
+  __u64 attr;                       ///< meaning depends on the group
+  __u8 data[XIVE_ATTR_DATA_SIZE];   ///< the group's structure at byte 0; clear the rest
+};
+XIVE_ASSERT_SIZE(struct xive_attr, 128);
+
+/// Sets an attribute. Errors: ENXIO unknown group or attribute, EINVAL malformed payload, and those
+/// of the group.
+#define XIVE_SET_ATTR _IOWR('X', 1, struct xive_attr)
+/// Reads an attribute into `data`, which on entry holds the query of groups that have one.
+#define XIVE_GET_ATTR _IOWR('X', 2, struct xive_attr)
+
+/// The same two numbers as constants, for languages that cannot import the macros.
+static const uint32_t xive_set_attr_request = XIVE_SET_ATTR;
+static const uint32_t xive_get_attr_request = XIVE_GET_ATTR;
+
+/// Register id of a vCPU's XIVE state for KVM_GET_ONE_REG and KVM_SET_ONE_REG: 16 bytes, the first
+/// 8 are words 0 and 1 of the OS ring as a big-endian register image, the rest is unused.
+/// Linux arch/powerpc/include/uapi/asm/kvm.h, KVM_REG_PPC_VP_STATE.
+#define XIVE_REG_VP_STATE 0x104000000000008dULL
+
+// MARK: - The kernel's groups
+
+// All of this section: Linux arch/powerpc/include/uapi/asm/kvm.h, same names; behaviour in
+// Documentation/virt/kvm/devices/xive.rst.
+
+#ifndef KVM_DEV_XIVE_GRP_CTRL
+/// Group 1, controls. Set only; the attribute is one of the three below.
+#define KVM_DEV_XIVE_GRP_CTRL 1
+/// Masks all sources and disables all queues. No payload.
+#define KVM_DEV_XIVE_RESET 1
+/// Waits for events in flight and marks the queue pages dirty. No payload.
+#define KVM_DEV_XIVE_EQ_SYNC 2
+/// Limits server numbers. Payload: __u32. Only before the first vCPU connects.
+#define KVM_DEV_XIVE_NR_SERVERS 3
+/// Group 2: creates or resets source `attr`. Set only. Payload: __u64, KVM_XIVE_LEVEL_*.
+#define KVM_DEV_XIVE_GRP_SOURCE 2
+/// Group 3: routes source `attr`. Set only. Payload: __u64, see xive_source_config().
+#define KVM_DEV_XIVE_GRP_SOURCE_CONFIG 3
+/// Group 4: the event queue named by `attr`, see xive_eq_id(). Payload: struct xive_eq.
+#define KVM_DEV_XIVE_GRP_EQ_CONFIG 4
+/// Group 5: waits until events of source `attr` have reached their queue. Set only. No payload.
+#define KVM_DEV_XIVE_GRP_SOURCE_SYNC 5
+#endif
+
+#ifndef KVM_XIVE_LEVEL_SENSITIVE
+/// Group 2 payload: the source is an LSI.
+#define KVM_XIVE_LEVEL_SENSITIVE (1ULL << 0)
+/// Group 2 payload: the LSI is asserted.
+#define KVM_XIVE_LEVEL_ASSERTED (1ULL << 1)
+#endif
+
+#ifndef KVM_XIVE_SOURCE_PRIORITY_SHIFT
+/// Group 3 payload: priority in bits 2-0, server in 31-3, masked in 32, EISN in 63-33.
+#define KVM_XIVE_SOURCE_PRIORITY_SHIFT 0
+#define KVM_XIVE_SOURCE_PRIORITY_MASK 0x7
+#define KVM_XIVE_SOURCE_SERVER_SHIFT 3
+#define KVM_XIVE_SOURCE_SERVER_MASK 0xfffffff8ULL
+#define KVM_XIVE_SOURCE_MASKED_SHIFT 32
+#define KVM_XIVE_SOURCE_MASKED_MASK 0x100000000ULL
+#define KVM_XIVE_SOURCE_EISN_SHIFT 33
+#define KVM_XIVE_SOURCE_EISN_MASK 0xfffffffe00000000ULL
+#endif
+
+#ifndef KVM_XIVE_EQ_PRIORITY_SHIFT
+/// Group 4 attribute: priority in bits 2-0, server in 31-3.
+#define KVM_XIVE_EQ_PRIORITY_SHIFT 0
+#define KVM_XIVE_EQ_PRIORITY_MASK 0x7
+#define KVM_XIVE_EQ_SERVER_SHIFT 3
+#define KVM_XIVE_EQ_SERVER_MASK 0xfffffff8ULL
+#endif
+
+#ifndef KVM_XIVE_EQ_ALWAYS_NOTIFY
+/// The one flag of struct xive_eq; must be set unless the queue is reset.
+#define KVM_XIVE_EQ_ALWAYS_NOTIFY 0x00000001
+#endif
+
+/// Group 4 payload. Linux arch/powerpc/include/uapi/asm/kvm.h, struct kvm_ppc_xive_eq.
+struct xive_eq {
+  __u32 flags;    ///< KVM_XIVE_EQ_ALWAYS_NOTIFY
+  __u32 qshift;   ///< log2 of the size in bytes: 16; 0 resets the queue
+  __u64 qaddr;    ///< guest-physical address, aligned to the size
+  __u32 qtoggle;  ///< generation bit of the next entry
+  __u32 qindex;   ///< index of the next entry
+  __u8 pad[40];
+};
+XIVE_ASSERT_SIZE(struct xive_eq, 64);
+
+// MARK: - Own groups
+
+/// Group 0x40: PHB `attr`, 0..XIVE_MAX_PHBS-1. Set and get: struct xive_phb.
+#define XIVE_GROUP_PHB 0x40u
+/// Group 0x41: passthrough from LISN `attr` on. Set: struct xive_passthrough. Get: struct
+/// xive_passthrough_state of that LISN.
+#define XIVE_GROUP_PASSTHROUGH 0x41u
+/// Group 0x42: the interrupt named by `attr`, see xive_hwirq_attr(). Set: struct xive_hwirq, what
+/// the physical device does. Get: struct xive_hwirq_state.
+#define XIVE_GROUP_HWIRQ 0x42u
+/// Group 0x43: messages of requester id `attr`. Set: struct xive_msi. Get: struct xive_msi_query
+/// in, struct xive_msi_route out.
+#define XIVE_GROUP_MSI 0x43u
+/// Group 0x44: guest-physical address of window `attr`, XIVE_ADDRESS_*. Set and get: struct
+/// xive_address.
+#define XIVE_GROUP_ADDRESS 0x44u
+/// Group 0x45: guest RAM for event queues, slot `attr`, 0..XIVE_MEMORY_SLOTS-1. Set and get: struct
+/// xive_memory.
+#define XIVE_GROUP_MEMORY 0x45u
+/// Group 0x46 is reserved for state tables in memory of the caller.
+#define XIVE_GROUP_TABLES 0x46u
+/// Group 0x50: what the device is and has done. Get only. `attr` is one of XIVE_INFO_*.
+#define XIVE_GROUP_INFO 0x50u
+
+/// xive_phb.flags: the PHB's pages take StoreEOI.
+#define XIVE_PHB_STORE_EOI 1u
+
+/// Adds or, all zero, removes a PHB. Hardware interrupts: the MSIs from 0, then the LSIs.
+/// EEXIST, ENOENT; E2BIG above XIVE_MAX_PHB_IRQS.
+struct xive_phb {
+  __u32 nr_msis;
+  __u32 nr_lsis;
+  __u32 flags;   ///< XIVE_PHB_*
+  __u32 mapped;  ///< set: 0; get: how many of its interrupts are mapped
+};
+XIVE_ASSERT_SIZE(struct xive_phb, 16);
+
+/// xive_passthrough.flags: unmap instead of map.
+#define XIVE_PASSTHROUGH_UNMAP 1u
+/// xive_passthrough.flags: fill the page cache with the new pages before the answer.
+#define XIVE_PASSTHROUGH_PREFAULT 2u
+
+/// Maps or unmaps `count` consecutive LISNs, all or nothing. ENOENT no such PHB, interrupt or
+/// mapping; EINVAL a source never created or mapped already; E2BIG LISN out of range.
+struct xive_passthrough {
+  __u32 phb;
+  __u32 first_hwirq;
+  __u32 count;
+  __u32 flags;  ///< XIVE_PASSTHROUGH_*
+};
+XIVE_ASSERT_SIZE(struct xive_passthrough, 16);
+
+/// What one LISN is mapped to.
+struct xive_passthrough_state {
+  __u32 phb;
+  __u32 hwirq;
+  __u32 mapped;  ///< 1 mapped, 0 on the source's own pages
+  __u32 zero;
+  __u64 generation;  ///< grows with each map and unmap
+};
+XIVE_ASSERT_SIZE(struct xive_passthrough_state, 24);
+
+/// xive_hwirq.op: send one message; raise or lower the line of an LSI; fence or unfence the whole
+/// PHB, whose pages give all ones meanwhile.
+#define XIVE_HWIRQ_TRIGGER 1u
+#define XIVE_HWIRQ_ASSERT 2u
+#define XIVE_HWIRQ_DEASSERT 3u
+#define XIVE_HWIRQ_FENCE 4u
+#define XIVE_HWIRQ_UNFENCE 5u
+
+/// What the physical device does.
+struct xive_hwirq {
+  __u32 op;  ///< XIVE_HWIRQ_*
+  __u32 zero;
+};
+XIVE_ASSERT_SIZE(struct xive_hwirq, 8);
+
+/// State of one hardware interrupt.
+struct xive_hwirq_state {
+  __u32 pq;        ///< XIVE_PQ_*
+  __u32 asserted;  ///< 1 while the line of an LSI is high
+};
+XIVE_ASSERT_SIZE(struct xive_hwirq_state, 8);
+
+/// Routes a device's messages: `data` first_data + i at `address` triggers LISN first_lisn + i.
+struct xive_msi {
+  __u64 address;
+  __u32 first_data;
+  __u32 count;  ///< 0 removes the route
+  __u32 first_lisn;
+  __u32 zero;
+};
+XIVE_ASSERT_SIZE(struct xive_msi, 24);
+
+/// A message to look up. ENOENT when nothing takes it.
+struct xive_msi_query {
+  __u64 address;
+  __u32 data;
+  __u32 zero;
+};
+XIVE_ASSERT_SIZE(struct xive_msi_query, 16);
+
+/// Where a message goes. Takes the place of the query.
+struct xive_msi_route {
+  __u32 lisn;
+  __u32 server;
+  __u32 priority;
+  __u32 eisn;
+};
+XIVE_ASSERT_SIZE(struct xive_msi_route, 16);
+
+/// Attributes of XIVE_GROUP_ADDRESS.
+#define XIVE_ADDRESS_TIMA 0u
+#define XIVE_ADDRESS_ESB 1u
+
+/// A guest-physical address, aligned to the device page. Set once (EEXIST), before the first vCPU
+/// connects (EBUSY); EINVAL on overlap; ENXIO when read while unset.
+struct xive_address {
+  __u64 address;
+};
+XIVE_ASSERT_SIZE(struct xive_address, 8);
+
+/// Slots of XIVE_GROUP_MEMORY.
+#define XIVE_MEMORY_SLOTS 32u
+
+/// Guest RAM: a memfd that is sealed against shrinking (else EINVAL).
+struct xive_memory {
+  __u64 gpa;   ///< guest-physical address
+  __u64 size;  ///< bytes; 0 removes the slot and disables the queues in it
+  __s32 fd;    ///< set: the caller's memfd; get: -1
+  __u32 zero;
+  __u64 offset;  ///< where the slot starts in the memfd, in bytes
+};
+XIVE_ASSERT_SIZE(struct xive_memory, 32);
+
+/// Attributes of XIVE_GROUP_INFO.
+#define XIVE_INFO_GEOMETRY 0u
+#define XIVE_INFO_COUNTERS 1u
+
+/// xive_info_geometry.flags: sources take StoreEOI.
+#define XIVE_INFO_STORE_EOI 1u
+
+/// What the device was started with. Constant while it is served.
+struct xive_info_geometry {
+  __u32 sources;            ///< LISNs are below this, created or not
+  __u32 device_page_shift;  ///< 12 or 16; the same as st_blksize says
+  __u32 esb_pages;          ///< per source: 2 trigger and management, 1 management alone
+  __u32 flags;              ///< XIVE_INFO_STORE_EOI
+  __u32 max_vcpus;
+  __u32 source_blocks;  ///< blocks of XIVE_SOURCES_PER_BLOCK sources
+  __u64 zero;
+};
+XIVE_ASSERT_SIZE(struct xive_info_geometry, 32);
+
+/// What the device has done since it was started.
+struct xive_info_counters {
+  __u64 fills;          ///< pages of 4 KiB that were answered with an image
+  __u64 refused_fills;  ///< page fills that were answered with an error
+  __u64 exact_loads;
+  __u64 exact_stores;
+  __u64 mapped_stores;  ///< stores that were found in written-back images
+  __u64 live_updates;   ///< changes of state pushed into images that consumers have mapped
+  __u64 events;         ///< events forwarded to the router
+  __u64 guest_errors;   ///< accesses that hardware would ignore
+  __u64 zero[6];
+};
+XIVE_ASSERT_SIZE(struct xive_info_counters, 112);
+XIVE_STATIC_ASSERT(sizeof(struct xive_info_counters) <= XIVE_ATTR_DATA_SIZE, "fits inline");
+
+// MARK: - Attribute values
+
+/// Attribute of group 4, and also the END index: server * XIVE_PRIORITIES + priority.
+static inline uint64_t xive_eq_id(uint32_t server, uint32_t priority) {
+  return ((uint64_t)server << KVM_XIVE_EQ_SERVER_SHIFT & KVM_XIVE_EQ_SERVER_MASK)
+    | (priority & KVM_XIVE_EQ_PRIORITY_MASK);
+}
+
+/// Payload of group 3: an event of the source enters that queue as `eisn`, 31 bits.
+static inline uint64_t xive_source_config(
+  uint32_t server, uint32_t priority, uint32_t eisn, int masked
+) {
+  return (priority & KVM_XIVE_SOURCE_PRIORITY_MASK)
+    | ((uint64_t)server << KVM_XIVE_SOURCE_SERVER_SHIFT & KVM_XIVE_SOURCE_SERVER_MASK)
+    | (masked ? KVM_XIVE_SOURCE_MASKED_MASK : 0)
+    | (uint64_t)eisn << KVM_XIVE_SOURCE_EISN_SHIFT;
+}
+
+/// Attribute of XIVE_GROUP_HWIRQ.
+static inline uint64_t xive_hwirq_attr(uint32_t phb, uint32_t hwirq) {
+  return (uint64_t)phb << 32 | hwirq;
+}
+
+// MARK: - Offsets
+
+/// Start of a region, in bytes.
+static inline uint64_t xive_region_offset(uint32_t region) {
+  return (uint64_t)region << XIVE_REGION_SHIFT;
+}
+
+/// ESB page of a source in region 1, in bytes. `half`: XIVE_TRIGGER or XIVE_MANAGEMENT.
+static inline uint64_t xive_esb_offset(uint32_t lisn, uint32_t half, uint64_t device_page_size) {
+  return xive_region_offset(XIVE_REGION_ESB) + (2 * (uint64_t)lisn + half) * device_page_size;
+}
+
+/// The same page in the kernel's window, in bytes.
+static inline uint64_t xive_kernel_esb_offset(
+  uint32_t lisn, uint32_t half, uint64_t device_page_size
+) {
+  return (KVM_XIVE_ESB_PAGE_OFFSET + 2 * (uint64_t)lisn + half) * device_page_size;
+}
+
+/// TIMA page of the connected vCPU in the kernel's window, in bytes. `view`: XIVE_VIEW_*.
+static inline uint64_t xive_kernel_tima_offset(uint32_t view, uint64_t device_page_size) {
+  return (KVM_XIVE_TIMA_PAGE_OFFSET + (uint64_t)view) * device_page_size;
+}
+
+/// Index of the END of a server's priority, in region 2.
+static inline uint64_t xive_end_index(uint32_t server, uint32_t priority) {
+  return (uint64_t)server * XIVE_PRIORITIES + priority;
+}
+
+/// ESB page of an END, in bytes. `half`: XIVE_END_NOTIFY or XIVE_END_ESCALATE.
+static inline uint64_t xive_end_offset(uint64_t end, uint32_t half, uint64_t device_page_size) {
+  return xive_region_offset(XIVE_REGION_END) + (2 * end + half) * device_page_size;
+}
+
+/// TIMA page of a server, in bytes. `view`: XIVE_VIEW_*.
+static inline uint64_t xive_tima_offset(
+  uint32_t server, uint32_t view, uint64_t device_page_size
+) {
+  return xive_region_offset(XIVE_REGION_TIMA)
+    + ((uint64_t)server * XIVE_VIEWS + view) * device_page_size;
+}
+
+/// ESB page of a PHB's hardware interrupt, in bytes.
+static inline uint64_t xive_phb_offset(uint32_t phb, uint32_t hwirq, uint64_t device_page_size) {
+  return xive_region_offset(XIVE_REGION_PHB + phb) + hwirq * device_page_size;
+}
+
+/// State of a source in region 0x1000, in bytes.
+static inline uint64_t xive_state_offset(uint32_t lisn) {
+  return xive_region_offset(XIVE_REGION_STATE) + (uint64_t)lisn * XIVE_STATE_SIZE;
+}
+
+// MARK: - Byte order
+
+/// A register or a field of an image in the byte order of the host.
+static inline uint64_t xive_be64_to_host(uint64_t value) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  return __builtin_bswap64(value);
+#else
+  return value;
+#endif
+}
+
+/// The same for 32 bits.
+static inline uint32_t xive_be32_to_host(uint32_t value) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  return __builtin_bswap32(value);
+#else
+  return value;
+#endif
+}
+
+/// A value as a register or an image holds it. Its own inverse.
+static inline uint64_t xive_host_to_be64(uint64_t value) {
+  return xive_be64_to_host(value);
+}
+
+// MARK: - Exact access
+
+#ifndef XIVE_NO_INLINE_ACCESS
+
+XIVE_STATIC_ASSERT(sizeof(off_t) == 8, "device offsets need _FILE_OFFSET_BITS=64");
+
+/// One architected 8-byte load. `fd` must be open with O_DIRECT: without it the kernel answers from
+/// the page image. 0, or -errno. An interrupted load is not repeated: it may have had its effect.
+static inline int xive_load(int fd, uint64_t offset, uint64_t *value) {
+  uint64_t raw = 0;
+  ssize_t count = pread(fd, &raw, sizeof raw, (off_t)offset);
+  if (count < 0) return -errno;
+  if (count != (ssize_t)sizeof raw) return -EIO;
+  *value = xive_be64_to_host(raw);
+  return 0;
+}
+
+/// One architected 8-byte store. `fd` as for xive_load(), and writable. 0, or -errno.
+static inline int xive_store(int fd, uint64_t offset, uint64_t value) {
+  uint64_t raw = xive_host_to_be64(value);
+  ssize_t count = pwrite(fd, &raw, sizeof raw, (off_t)offset);
+  if (count < 0) return -errno;
+  return count == (ssize_t)sizeof raw ? 0 : -EIO;
+}
+
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
