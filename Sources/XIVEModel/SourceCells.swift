@@ -1,0 +1,85 @@
+internal import Synchronization
+
+/// The state bytes of all sources, one atomic byte each, in memory that somebody else owns.
+///
+/// Neighbouring sources lie in different cache lines, so that vCPUs working on neighbouring
+/// interrupts do not slow each other. Safe from any thread; takes no lock and does not allocate.
+@safe
+public struct SourceCells: @unchecked Sendable {
+  // SAFETY (and @unchecked Sendable): the owner keeps the memory alive and touches it only through
+  // cells; every cell is atomic.
+  private let cells: UnsafeMutablePointer<Atomic<UInt8>>
+  /// Bytes between the cells of two neighbouring sources.
+  private let stride: Int
+  /// How many sources have a cell.
+  public let count: Int
+
+  private static let lanes = 64
+
+  /// The memory that the cells of so many sources take, in bytes.
+  /// - Parameter count: number of sources.
+  /// - Returns: bytes; about one a source.
+  public static func byteCount(for count: Int) -> Int { stride(for: count) * lanes }
+
+  // One line more than a lane needs: lanes at a power of two apart would share one cache set.
+  private static func stride(for count: Int) -> Int {
+    ((count + lanes - 1) / lanes + 63) / 64 * 64 + 64
+  }
+
+  /// Lays cells over memory; every source is absent at first.
+  /// - Parameters:
+  ///   - memory: at least ``byteCount(for:)`` bytes, aligned to 64; must outlive every copy of this value.
+  ///   - count: number of sources.
+  public init(unsafeMemory memory: UnsafeMutableRawBufferPointer, count: Int) {
+    precondition(memory.count >= Self.byteCount(for: count), "memory too small for the cells")
+    guard let base = memory.baseAddress else { preconditionFailure("no memory for the cells") }
+    let bytes = Self.byteCount(for: count)
+    unsafe cells = base.bindMemory(to: Atomic<UInt8>.self, capacity: bytes)
+    stride = Self.stride(for: count)
+    self.count = count
+    for index in 0..<bytes {
+      unsafe (cells + index).initialize(to: Atomic(SourceState.absent.rawValue))
+    }
+  }
+
+  /// Whether a source number has a cell.
+  /// - Parameter lisn: the source.
+  /// - Returns: false beyond the table.
+  public func contains(_ lisn: LISN) -> Bool { Int(lisn.rawValue) < count }
+
+  /// Reads a source's state at this moment.
+  /// - Parameter lisn: a source in the table.
+  /// - Returns: its state.
+  public func state(of lisn: LISN) -> SourceState {
+    unsafe SourceState(rawValue: cell(lisn).pointee.load(ordering: .sequentiallyConsistent))
+  }
+
+  /// Performs one event on one source, as a single atomic step.
+  ///
+  /// The exchange happens even where the state stays as it is: a trigger that finds the source queued
+  /// must still order the device's data before the interrupt that reports it.
+  /// - Parameters:
+  ///   - event: what happens.
+  ///   - lisn: a source in the table.
+  /// - Returns: the loaded value and whether the router must hear of it.
+  public func perform(_ event: SourceEvent, on lisn: LISN) -> SourceOutcome {
+    let cell = unsafe cell(lisn)
+    var seen = unsafe cell.pointee.load(ordering: .acquiring)
+    while true {
+      var state = SourceState(rawValue: seen)
+      let outcome = state.perform(event)
+      if event == .get { return outcome }
+      let (done, actual) = unsafe cell.pointee.weakCompareExchange(
+        expected: seen, desired: state.rawValue, ordering: .sequentiallyConsistent)
+      if done { return outcome }
+      seen = actual
+    }
+  }
+
+  @unsafe
+  private func cell(_ lisn: LISN) -> UnsafeMutablePointer<Atomic<UInt8>> {
+    let index = Int(lisn.rawValue)
+    precondition(index < count, "source number beyond the table")
+    return unsafe cells + (index & (Self.lanes - 1)) * stride + index / Self.lanes
+  }
+}

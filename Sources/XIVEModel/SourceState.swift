@@ -1,0 +1,130 @@
+/// Everything that one interrupt source remembers, in the byte that its cell holds.
+///
+/// PQ in bits 0-1, LSI in bit 2, asserted in bit 3, created in bit 4.
+public struct SourceState: RawRepresentable, Hashable, Sendable {
+  /// The byte as it lies in memory.
+  public private(set) var rawValue: UInt8
+
+  /// Creates the state from a cell's byte.
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// A source nobody has created: off, edge-triggered.
+  public static let absent = SourceState(rawValue: PQ.off.rawValue)
+
+  /// The P and Q bits.
+  public var pq: PQ {
+    get { PQ(rawValue: rawValue) }
+    set { rawValue = rawValue & ~0b11 | newValue.rawValue }
+  }
+
+  /// Whether the source is level-sensitive (LSI) rather than a message (MSI).
+  public var isLSI: Bool {
+    get { rawValue & 0b100 != 0 }
+    set { set(0b100, newValue) }
+  }
+
+  /// Whether the device holds the line of a level-sensitive source.
+  public var isAsserted: Bool {
+    get { rawValue & 0b1000 != 0 }
+    set { set(0b1000, newValue) }
+  }
+
+  /// Whether the source exists.
+  public var isCreated: Bool {
+    get { rawValue & 0b1_0000 != 0 }
+    set { set(0b1_0000, newValue) }
+  }
+
+  private mutating func set(_ bit: UInt8, _ value: Bool) {
+    rawValue = value ? rawValue | bit : rawValue & ~bit
+  }
+}
+
+/// What can happen to a source.
+public enum SourceEvent: Hashable, Sendable {
+  /// A trigger: a store on its trigger page, or a message from its device.
+  case trigger
+  /// The end of the interrupt, by a load or by a store.
+  case endOfInterrupt
+  /// PQ is read.
+  case get
+  /// PQ is replaced.
+  case set(PQ)
+  /// The device raises its line (on a message source: sends one message).
+  case assert
+  /// The device lowers its line.
+  case deassert
+  /// The source is created or created again: off, keeping what it was told before.
+  case create(isLSI: Bool, isAsserted: Bool)
+}
+
+/// What an event did.
+public struct SourceOutcome: Hashable, Sendable {
+  /// The value that a load returns.
+  public var value: UInt64
+  /// Whether an event goes to the router.
+  public var forwards: Bool
+
+  /// Creates an outcome.
+  public init(value: UInt64 = 0, forwards: Bool = false) {
+    self.value = value
+    self.forwards = forwards
+  }
+}
+
+extension SourceState {
+  /// Performs one event.
+  ///
+  /// A level-sensitive source that is still asserted when its interrupt ends fires again.
+  /// Source: QEMU `hw/intc/xive.c`, `xive_source_esb_eoi`, `xive_source_lsi_trigger`,
+  /// `xive_source_set_irq`; creation from Linux `book3s_xive_native.c`,
+  /// `kvmppc_xive_native_set_source`, which never clears what an earlier call set.
+  /// - Parameter event: what happens.
+  /// - Returns: the loaded value and whether the router hears of it.
+  public mutating func perform(_ event: SourceEvent) -> SourceOutcome {
+    switch event {
+    case .trigger: return trigger()
+    case .endOfInterrupt: return endOfInterrupt()
+    case .get: return SourceOutcome(value: UInt64(pq.rawValue))
+    case .set(let new):
+      let old = pq
+      pq = new
+      return SourceOutcome(value: UInt64(old.rawValue))
+    case .assert:
+      guard isLSI else { return trigger() }
+      isAsserted = true
+      return SourceOutcome(forwards: fireLevel())
+    case .deassert:
+      isAsserted = false
+      return SourceOutcome()
+    case .create(let lsi, let asserted):
+      isLSI = isLSI || lsi
+      isAsserted = isAsserted || (isLSI && asserted)
+      isCreated = true
+      pq = .off
+      return SourceOutcome()
+    }
+  }
+
+  private mutating func trigger() -> SourceOutcome {
+    var bits = pq
+    let forwards = bits.trigger()
+    pq = bits
+    return SourceOutcome(forwards: forwards)
+  }
+
+  private mutating func endOfInterrupt() -> SourceOutcome {
+    var bits = pq
+    var forwards = bits.endOfInterrupt()
+    pq = bits
+    if isAsserted, fireLevel() { forwards = true }
+    return SourceOutcome(value: forwards ? 1 : 0, forwards: forwards)
+  }
+
+  /// Forwards a level that nobody has been told of: only from reset, never over a pending one.
+  private mutating func fireLevel() -> Bool {
+    guard pq == .reset else { return false }
+    pq = .pending
+    return true
+  }
+}
