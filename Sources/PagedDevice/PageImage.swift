@@ -1,0 +1,82 @@
+/// The image of 4 KiB of the file: a prebuilt body and a short tail of its own.
+///
+/// The body is shared by all pages that look alike and is never copied; the tail, at most 64 bytes, is what
+/// makes a page this page.
+@safe
+public struct PageImage {
+  /// Bytes of an image: what the kernel fills at a time.
+  public static let byteCount = 4_096
+
+  /// The tail's 64 bytes, as they lie in memory.
+  public typealias Tail = InlineArray<8, UInt64>
+
+  /// The first bytes of the image: 4,032 (a tail follows) or all 4,096.
+  public let body: UnsafeRawBufferPointer
+  /// The last 64 bytes, where the body leaves room for them.
+  public let tail: Tail
+
+  /// Creates an image of a body and a tail.
+  /// - Parameters:
+  ///   - body: its first 4,032 bytes are used.
+  ///   - tail: the last 64 bytes.
+  public init(body: PageBody, tail: Tail) {
+    unsafe self.body = UnsafeRawBufferPointer(rebasing: body.bytes[..<4_032])
+    self.tail = tail
+  }
+
+  /// Creates an image that is a body and nothing else.
+  public init(body: PageBody) {
+    unsafe self.body = body.bytes
+    tail = .init(repeating: 0)
+  }
+}
+
+/// 4 KiB of prebuilt image.
+///
+/// A device builds its bodies once and keeps them for as long as it lives; copies of this value are only
+/// pointers, so that the fault path counts no references.
+@safe
+public struct PageBody: @unchecked Sendable {
+  // SAFETY (and @unchecked Sendable): allocated in `init` and deliberately never freed, so that no image on
+  // its way to the kernel can dangle; a process builds a handful. Written only in `init` and `store`.
+  fileprivate let base: UnsafeMutableRawPointer
+
+  /// Builds a body of equal bytes.
+  /// - Parameter byte: the value of every byte.
+  public init(repeating byte: UInt8) {
+    unsafe base = .allocate(byteCount: PageImage.byteCount, alignment: PageImage.byteCount)
+    unsafe base.initializeMemory(as: UInt8.self, repeating: byte, count: PageImage.byteCount)
+  }
+
+  /// The body's bytes, for reading.
+  public var bytes: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: base, count: PageImage.byteCount)
+  }
+
+  /// Writes a value while the body is being built, or into the image of a register that nobody maps twice.
+  /// - Parameters:
+  ///   - value: stored in the machine's byte order.
+  ///   - offset: byte offset, a multiple of the value's size, inside the body.
+  public func store<Value: BitwiseCopyable>(_ value: Value, at offset: Int) {
+    precondition(offset >= 0 && offset + MemoryLayout<Value>.size <= PageImage.byteCount)
+    unsafe base.storeBytes(of: value, toByteOffset: offset, as: Value.self)
+  }
+}
+
+/// Bytes of a page that have changed while it may be mapped.
+@safe
+public struct PageUpdate {
+  /// Where in the file the bytes belong.
+  public let offset: UInt64
+  /// The bytes; valid until the delivery returns.
+  public let bytes: UnsafeRawBufferPointer
+
+  /// Creates an update.
+  /// - Parameters:
+  ///   - offset: byte offset in the file.
+  ///   - bytes: within one 4 KiB page.
+  public init(offset: UInt64, unsafeBytes bytes: UnsafeRawBufferPointer) {
+    self.offset = offset
+    unsafe self.bytes = bytes
+  }
+}

@@ -1,0 +1,94 @@
+/// A device whose registers are pages of a file.
+///
+/// `DeviceFile` serves any such device: consumers open the file, map it, fault on it, and load and store
+/// in it. A page that is mapped is *memory*: the device is asked for its image once (``image(at:)``), says
+/// when bytes of it change (``takeUpdates(_:)``), and sees stores late, as a whole image
+/// (``writeBack(_:at:)``). Only reads and writes on a descriptor opened with `O_DIRECT` are single loads
+/// and stores (``load(at:into:by:)``, ``store(_:at:by:)``).
+///
+/// Thread rule: every method can be called from several threads at once.
+public protocol PagedDevice: AnyObject, Sendable {
+  /// The device's own page size in bytes, a power of two of at least 4,096.
+  ///
+  /// Images are always ``PageImage/byteCount`` bytes; a larger device page is several of them.
+  var pageByteCount: Int { get }
+
+  /// Tells the device where it is served. Called once, before anything else.
+  /// - Parameter host: wakes the thread that takes updates.
+  func attach(to host: any DeviceHost)
+
+  /// Names the image of the 4 KiB of the file at an offset.
+  ///
+  /// This is the fault path: it takes no lock, does not allocate and has no side effect that a consumer
+  /// could see, for fills are repeated, speculative, and made for neighbours.
+  /// - Parameter offset: byte offset in the file, a multiple of 4,096.
+  /// - Returns: the image as it is now.
+  /// - Throws: ``PageFault`` where there is no page; the toucher gets `SIGBUS`, and nothing is cached.
+  func image(at offset: UInt64) throws(PageFault) -> PageImage
+
+  /// Performs one load.
+  /// - Parameters:
+  ///   - offset: byte offset in the file.
+  ///   - bytes: filled whole; its size is the size of the access.
+  ///   - opener: the descriptor that it comes from.
+  /// - Throws: ``DeviceError`` for a size or offset that the device does not take; nothing has changed then.
+  func load(at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener)
+    throws(DeviceError)
+
+  /// Performs one store.
+  /// - Parameters:
+  ///   - bytes: what is stored; its size is the size of the access.
+  ///   - offset: byte offset in the file.
+  ///   - opener: the descriptor that it comes from.
+  /// - Throws: ``DeviceError`` for a size or offset that the device does not take; nothing has changed then.
+  func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError)
+
+  /// Takes the image of a page that consumers stored to through their mappings.
+  ///
+  /// Returns when the stores took effect. Must not wait for updates to be taken: the page may be locked.
+  /// - Parameters:
+  ///   - image: the page's bytes, ``PageImage/byteCount`` of them.
+  ///   - offset: byte offset in the file, a multiple of 4,096.
+  func writeBack(_ image: RawSpan, at offset: UInt64)
+
+  /// Performs a control request (an `ioctl`).
+  /// - Parameter request: number, payload and answer.
+  /// - Returns: the caller's return value, 0 or more.
+  /// - Throws: ``DeviceError``; ``DeviceError/unknownRequest`` for a number that the device does not know.
+  func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32
+
+  /// Hands over the bytes of mapped pages that have changed since the last call.
+  ///
+  /// Called on a thread that serves no requests, after ``DeviceHost/updatesAreReady()``.
+  /// - Parameter deliver: called for each run of bytes; they are in the mappings when it returns.
+  func takeUpdates(_ deliver: (PageUpdate) -> Void)
+
+  /// Finds the first run of existing pages that ends behind an offset, for `SEEK_DATA` and `SEEK_HOLE`.
+  /// - Parameter offset: byte offset in the file.
+  /// - Returns: byte offsets of the run, or nil when there is none.
+  func segment(endingAfter offset: UInt64) -> Range<UInt64>?
+
+  /// Tells that a descriptor's last reference has gone.
+  /// - Parameter opener: the descriptor.
+  func closed(_ opener: Opener)
+}
+
+/// What a device may ask of whoever serves it.
+public protocol DeviceHost: AnyObject, Sendable {
+  /// Wakes the thread that takes updates. Does not wait; safe from any thread and on every path.
+  func updatesAreReady()
+}
+
+/// An open file description of the device file.
+public struct Opener: Hashable, Sendable {
+  /// A number of its own for as long as it is open.
+  public let id: UInt64
+  /// Whether it was opened for writing; without that nothing may be changed through it.
+  public let isWritable: Bool
+
+  /// Creates the description of an opener.
+  public init(id: UInt64, isWritable: Bool) {
+    self.id = id
+    self.isWritable = isWritable
+  }
+}

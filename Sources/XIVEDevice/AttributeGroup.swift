@@ -1,0 +1,70 @@
+internal import PagedDevice
+
+/// One group of attributes, as `KVM_HAS/SET/GET_DEVICE_ATTR` and the inline requests address them.
+///
+/// An operation that a group does not have is `ENXIO`, the default.
+protocol AttributeGroup {
+  /// Whether the attribute exists; its value may still be refused.
+  func has(_ attribute: UInt64) -> Bool
+  /// Sets an attribute.
+  func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
+  /// Gets an attribute.
+  func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
+}
+
+extension AttributeGroup {
+  func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
+    throw .noSuchAttribute
+  }
+  func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
+    throw .noSuchAttribute
+  }
+}
+
+/// An attribute's value: behind a pointer into the caller, or inline in the request.
+enum AttributePayload {
+  /// At an address in the caller's memory.
+  case pointer(UInt64, any CallerMemory)
+  /// In the request itself.
+  case inline([UInt8])
+
+  /// Reads a value of a type from its first byte, in the machine's byte order.
+  /// - Throws: `EFAULT` for memory that cannot be read; `EINVAL` for an inline value that is longer than its type.
+  func read<Value: BitwiseCopyable>(_ type: Value.Type) throws(DeviceError) -> Value {
+    let size = MemoryLayout<Value>.size
+    let bytes: [UInt8]
+    switch self {
+    case .pointer(let address, let memory):
+      bytes = try memory.read(at: address, byteCount: size)
+    case .inline(let data):
+      guard data.count >= size, data.dropFirst(size).allSatisfy({ $0 == 0 }) else {
+        throw .invalid
+      }
+      bytes = data
+    }
+    return bytes.value(at: 0)
+  }
+
+  /// Writes a value.
+  /// - Throws: `EFAULT` for memory that cannot be written.
+  mutating func write<Value: BitwiseCopyable>(_ value: Value) throws(DeviceError) {
+    let bytes = unsafe withUnsafeBytes(of: value) { unsafe [UInt8]($0) }
+    switch self {
+    case .pointer(let address, let memory): try memory.write(bytes, at: address)
+    case .inline(let data):
+      guard bytes.count <= data.count else { throw .invalid }
+      self = .inline(bytes + [UInt8](repeating: 0, count: data.count - bytes.count))
+    }
+  }
+}
+
+extension [UInt8] {
+  /// Reads a value at a byte offset, in the machine's byte order.
+  /// - Precondition: the array holds all of it.
+  func value<Value: BitwiseCopyable>(at offset: Int) -> Value {
+    precondition(offset + MemoryLayout<Value>.size <= count)
+    return unsafe withUnsafeBytes {
+      unsafe $0.loadUnaligned(fromByteOffset: offset, as: Value.self)
+    }
+  }
+}

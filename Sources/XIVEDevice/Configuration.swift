@@ -1,0 +1,38 @@
+public import XIVEModel
+
+/// What is chosen once, before the device is served.
+public struct Configuration: Hashable, Sendable {
+  /// The number of sources that the device has room for, 1 to ``LISN/maximumCount``.
+  public let sourceCount: UInt32
+  /// The number of servers (vCPUs) that it has room for, 1 to ``Server/maximumCount``.
+  public let serverCount: UInt32
+  /// The shape of the sources' ESB pages; its page size is the device's.
+  public let geometry: ESBGeometry
+  /// Whether a store at 400-7ff of a management page ends the interrupt.
+  public let supportsStoreEOI: Bool
+
+  /// Creates a configuration.
+  /// - Parameters:
+  ///   - sourceCount: number of sources.
+  ///   - serverCount: number of servers.
+  ///   - geometry: shape of the ESB pages.
+  ///   - supportsStoreEOI: whether StoreEOI works.
+  /// - Precondition: both counts are in range.
+  public init(
+    sourceCount: UInt32 = 8_192, serverCount: UInt32 = 1_024,
+    geometry: ESBGeometry = .two4K, supportsStoreEOI: Bool = false
+  ) {
+    precondition((1...UInt32(LISN.maximumCount)).contains(sourceCount), "sourceCount")
+    precondition((1...UInt32(Server.maximumCount)).contains(serverCount), "serverCount")
+    self.sourceCount = sourceCount
+    self.serverCount = serverCount
+    self.geometry = geometry
+    self.supportsStoreEOI = supportsStoreEOI
+  }
+
+  /// The layout of the file.
+  public var map: DeviceMap {
+    DeviceMap(
+      pageShift: UInt64(geometry.pageShift), sourceCount: sourceCount, serverCount: serverCount)
+  }
+}

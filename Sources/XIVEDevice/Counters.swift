@@ -1,0 +1,19 @@
+internal import XIVEModel
+
+/// What the device has done since it started.
+struct Counters: ~Copyable, Sendable {
+  /// 4 KiB pages filled.
+  let fills = StripedCounter()
+  /// Page fills that were refused: each touch of a hole is asked for twice by the kernel.
+  let refusedFills = StripedCounter()
+  /// Exact loads performed.
+  let exactLoads = StripedCounter()
+  /// Exact stores performed.
+  let exactStores = StripedCounter()
+  /// Stores found in written-back images.
+  let mappedStores = StripedCounter()
+  /// Sources whose mapped pages were given new bytes.
+  let liveUpdates = StripedCounter()
+  /// Accesses that the architecture does not define, or that hit an absent page.
+  let guestErrors = StripedCounter()
+}

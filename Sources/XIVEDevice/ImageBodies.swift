@@ -1,0 +1,28 @@
+internal import PagedDevice
+internal import XIVEModel
+
+/// The prebuilt images: all ones, but for PQ in every slot of 800-bff of a management page.
+struct ImageBodies {
+  /// Bytes from 000 that belong to the body; the signature follows.
+  static let byteCount = 0xfc0
+  /// The window in which a management page shows PQ.
+  static let pqWindow = 0x800..<0xc00
+
+  /// A page without readable state: a trigger page, a TIMA without a vCPU.
+  let blank = PageBody(repeating: 0xff)
+  private let management: InlineArray<4, PageBody> = .init { bits in
+    let body = PageBody(repeating: 0xff)
+    for offset in stride(from: pqWindow.lowerBound, to: pqWindow.upperBound, by: 8) {
+      body.store(UInt64(bits).bigEndian, at: offset)
+    }
+    return body
+  }
+
+  /// The body of a management page in a state.
+  func management(_ pq: PQ) -> PageBody { management[Int(pq.rawValue)] }
+
+  /// The bytes of the PQ window in a state.
+  func pqBytes(_ pq: PQ) -> UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(rebasing: management(pq).bytes[Self.pqWindow])
+  }
+}

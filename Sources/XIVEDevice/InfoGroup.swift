@@ -1,0 +1,45 @@
+internal import CXIVE
+internal import PagedDevice
+internal import XIVEModel
+
+/// Group 0x50, INFO: what the device is and what it has done; get only.
+struct InfoGroup: AttributeGroup {
+  unowned let device: XIVEDevice
+
+  func has(_ attribute: UInt64) -> Bool {
+    attribute == UInt64(XIVE_INFO_GEOMETRY) || attribute == UInt64(XIVE_INFO_COUNTERS)
+  }
+
+  func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
+    switch attribute {
+    case UInt64(XIVE_INFO_GEOMETRY): try payload.write(geometry)
+    case UInt64(XIVE_INFO_COUNTERS): try payload.write(counters)
+    default: throw .noSuchAttribute
+    }
+  }
+
+  private var geometry: xive_info_geometry {
+    let configuration = device.configuration
+    var info = xive_info_geometry()
+    info.sources = configuration.sourceCount
+    info.device_page_shift = UInt32(configuration.geometry.pageShift)
+    info.esb_pages = UInt32(configuration.geometry.pageCount)
+    info.flags = configuration.supportsStoreEOI ? UInt32(XIVE_INFO_STORE_EOI) : 0
+    info.max_vcpus = configuration.serverCount
+    info.source_blocks = UInt32(device.sources.blockCount)
+    return info
+  }
+
+  private var counters: xive_info_counters {
+    var info = xive_info_counters()
+    info.fills = device.counters.fills.value
+    info.refused_fills = device.counters.refusedFills.value
+    info.exact_loads = device.counters.exactLoads.value
+    info.exact_stores = device.counters.exactStores.value
+    info.mapped_stores = device.counters.mappedStores.value
+    info.live_updates = device.counters.liveUpdates.value
+    info.events = device.router.count
+    info.guest_errors = device.counters.guestErrors.value
+    return info
+  }
+}

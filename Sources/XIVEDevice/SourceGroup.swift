@@ -1,0 +1,28 @@
+internal import CXIVE
+internal import PagedDevice
+internal import XIVEModel
+
+/// Group 2, SOURCE: creates a source and masks it; set only.
+///
+/// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_native_set_source`.
+struct SourceGroup: AttributeGroup {
+  unowned let device: XIVEDevice
+
+  func has(_ attribute: UInt64) -> Bool { lisn(attribute) != nil }
+
+  func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
+    guard let lisn = lisn(attribute) else { throw .outOfRange }
+    // The block comes into being before the value is read, and stays when that fails, as in the kernel.
+    device.sources.createBlock(of: lisn)
+    let value = try payload.read(UInt64.self)
+    try device.createSource(
+      lisn,
+      isLSI: value & UInt64(KVM_XIVE_LEVEL_SENSITIVE) != 0,
+      isAsserted: value & UInt64(KVM_XIVE_LEVEL_ASSERTED) != 0)
+  }
+
+  private func lisn(_ attribute: UInt64) -> LISN? {
+    attribute < UInt64(device.configuration.sourceCount)
+      ? LISN(rawValue: UInt32(attribute)) : nil
+  }
+}

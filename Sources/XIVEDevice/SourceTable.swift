@@ -1,0 +1,46 @@
+internal import Synchronization
+internal import XIVEModel
+
+/// The sources of a device: their state, what serves them, and the blocks that exist.
+///
+/// Safe from any thread; no lock.
+@safe
+final class SourceTable: @unchecked Sendable {
+  /// Sources in a block, the kernel's unit of allocation.
+  ///
+  /// Source: Linux `arch/powerpc/kvm/book3s_xics.h`, `KVMPPC_XICS_IRQ_PER_ICS`. Attributes answer
+  /// differently for a source that is missing in a block that exists.
+  static let blockSize = 1_024
+
+  let cells: SourceCells
+  let backings: BackingTable
+  // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; used through the cells only.
+  private let memory: UnsafeMutableRawBufferPointer
+  private let blocks: UnsafeMutableBufferPointer<Atomic<Bool>>
+
+  init(count: Int) {
+    unsafe memory = .allocate(byteCount: SourceCells.byteCount(for: count), alignment: 64)
+    cells = unsafe SourceCells(unsafeMemory: memory, count: count)
+    backings = BackingTable(count: count)
+    unsafe blocks = .allocate(capacity: (count + Self.blockSize - 1) / Self.blockSize)
+    for index in unsafe blocks.indices {
+      unsafe blocks.initializeElement(at: index, to: Atomic(false))
+    }
+  }
+
+  deinit {
+    unsafe memory.deallocate()
+    unsafe blocks.deinitialize()
+    unsafe blocks.deallocate()
+  }
+
+  /// Makes the block of a source exist.
+  func createBlock(of lisn: LISN) {
+    unsafe blocks[Int(lisn.rawValue) / Self.blockSize].store(true, ordering: .releasing)
+  }
+
+  /// The number of blocks that exist.
+  var blockCount: Int {
+    unsafe blocks.indices.count { unsafe blocks[$0].load(ordering: .acquiring) }
+  }
+}

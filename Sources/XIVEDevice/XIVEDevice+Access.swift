@@ -1,0 +1,71 @@
+public import PagedDevice
+internal import XIVEModel
+
+extension XIVEDevice {
+  /// Performs one load.
+  ///
+  /// An absent page gives all ones, as a bus that nobody answers on.
+  /// - Parameters:
+  ///   - offset: byte offset in the file.
+  ///   - bytes: filled with the register, big-endian.
+  ///   - opener: the descriptor that it comes from; without write permission only loads without effect work.
+  /// - Throws: ``DeviceError/invalid`` for a size or offset that no page takes,
+  ///   ``DeviceError/readOnlyDescriptor`` for a load that would change the source.
+  public func load(at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener)
+    throws(DeviceError)
+  {
+    let target = try target(at: offset, byteCount: bytes.byteCount)
+    var value = UInt64.max
+    if case .esb(let lisn, let half) = target, exists(lisn, half),
+      let event = engine.event(for: .load(at: offset, of: half))
+    {
+      guard event == .get || opener.isWritable else { throw .readOnlyDescriptor }
+      value = perform(event, on: lisn)
+    } else {
+      counters.guestErrors.add(1, stripe: 0)
+    }
+    counters.exactLoads.add(1, stripe: Int(truncatingIfNeeded: offset >> 12))
+    for index in 0..<bytes.byteCount {
+      let shift = UInt64(bytes.byteCount - 1 - index) * 8
+      bytes.storeBytes(
+        of: UInt8(truncatingIfNeeded: value >> shift), toByteOffset: index, as: UInt8.self)
+    }
+  }
+
+  /// Performs one store; what is stored does not matter to an ESB page.
+  /// - Parameters:
+  ///   - bytes: what is stored.
+  ///   - offset: byte offset in the file.
+  ///   - opener: the descriptor that it comes from.
+  /// - Throws: ``DeviceError/invalid`` for a size or offset that no page takes,
+  ///   ``DeviceError/readOnlyDescriptor`` without write permission.
+  public func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
+    let target = try target(at: offset, byteCount: bytes.byteCount)
+    guard opener.isWritable else { throw .readOnlyDescriptor }
+    if case .esb(let lisn, let half) = target, exists(lisn, half),
+      let event = engine.event(for: .store(at: offset, of: half))
+    {
+      perform(event, on: lisn)
+    } else {
+      counters.guestErrors.add(1, stripe: 0)
+    }
+    counters.exactStores.add(1, stripe: Int(truncatingIfNeeded: offset >> 12))
+  }
+
+  /// Whether a source's page is there.
+  private func exists(_ lisn: LISN, _ half: ESBHalf) -> Bool {
+    sources.backings[lisn].backing == .ipi && isPresent(half)
+  }
+
+  /// Finds the page and checks what every page demands of size and alignment.
+  private func target(at offset: UInt64, byteCount: Int) throws(DeviceError) -> PageTarget {
+    guard let target = map.target(at: offset) else { throw .invalid }
+    let fits =
+      switch target {
+      case .connectedTIMA, .tima: byteCount <= 8 && byteCount.nonzeroBitCount == 1
+      case .esb, .end, .phb: byteCount == 8
+      }
+    guard fits, offset % UInt64(byteCount) == 0 else { throw .invalid }
+    return target
+  }
+}

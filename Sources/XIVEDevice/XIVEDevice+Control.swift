@@ -1,0 +1,80 @@
+internal import CXIVE
+public import PagedDevice
+
+extension XIVEDevice {
+  /// Performs a control request: KVM's device attributes by pointer, or the same inline.
+  ///
+  /// Source: Linux `virt/kvm/kvm_main.c`, `kvm_device_ioctl`; numbers from `include/uapi/linux/kvm.h`.
+  /// - Parameter request: number, payload and answer.
+  /// - Returns: 0.
+  /// - Throws: the attribute's error; ``DeviceError/unknownRequest`` for any other number.
+  public func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
+    switch request.number {
+    case AttributeRequest.kvmSet: try pointerAttribute(&request, .set)
+    case AttributeRequest.kvmGet: try pointerAttribute(&request, .get)
+    case AttributeRequest.kvmHas: try pointerAttribute(&request, .has)
+    case xive_set_attr_request: try inlineAttribute(&request, .set)
+    case xive_get_attr_request: try inlineAttribute(&request, .get)
+    default: throw .unknownRequest
+    }
+    return 0
+  }
+
+  private enum Verb { case set, get, has }
+
+  private func pointerAttribute(_ request: inout ControlRequest, _ verb: Verb) throws(DeviceError) {
+    guard request.input.count == AttributeRequest.kvmByteCount else { throw .invalid }
+    var payload = AttributePayload.pointer(request.input.value(at: 16), request.memory)
+    try perform(
+      verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
+  }
+
+  private func inlineAttribute(_ request: inout ControlRequest, _ verb: Verb) throws(DeviceError) {
+    guard request.input.count == MemoryLayout<xive_attr>.size else { throw .invalid }
+    let flags: UInt32 = request.input.value(at: 0)
+    guard flags == 0 else { throw .invalid }
+    let header = request.input[..<AttributeRequest.inlineHeader]
+    var payload = AttributePayload.inline(Array(request.input[header.endIndex...]))
+    try perform(
+      verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
+    guard case .inline(let data) = payload else { return }
+    request.output = header + data
+  }
+
+  private func perform(
+    _ verb: Verb, _ number: UInt32, _ attribute: UInt64, _ payload: inout AttributePayload,
+    _ opener: Opener
+  ) throws(DeviceError) {
+    guard let group = attributeGroup(number) else { throw .noSuchAttribute }
+    switch verb {
+    case .has:
+      guard group.has(attribute) else { throw .noSuchAttribute }
+    case .get:
+      try group.get(attribute, &payload)
+    case .set:
+      guard opener.isWritable else { throw .readOnlyDescriptor }
+      try group.set(attribute, &payload)
+    }
+  }
+
+  private func attributeGroup(_ number: UInt32) -> (any AttributeGroup)? {
+    switch number {
+    case UInt32(KVM_DEV_XIVE_GRP_SOURCE): SourceGroup(device: self)
+    case XIVE_GROUP_INFO: InfoGroup(device: self)
+    default: nil
+    }
+  }
+}
+
+/// KVM's request numbers, which `_IOW` hides from Swift.
+///
+/// Source: Linux `include/uapi/linux/kvm.h`, `KVM_SET_DEVICE_ATTR` and its neighbours.
+private enum AttributeRequest {
+  static let kvmSet: UInt32 = 0x4018_aee1
+  static let kvmGet: UInt32 = 0x4018_aee2
+  static let kvmHas: UInt32 = 0x4018_aee3
+  /// Bytes of `struct kvm_device_attr`.
+  static let kvmByteCount = 24
+  /// Bytes of `struct xive_attr` before its payload.
+  static let inlineHeader = 16
+}

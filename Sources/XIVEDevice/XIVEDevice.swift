@@ -1,0 +1,81 @@
+public import PagedDevice
+public import XIVEModel
+
+/// The memory side of an XIVE interrupt controller, as a paged device.
+///
+/// Resolves offsets, builds images, performs accesses and attributes, and names the bytes of mapped pages
+/// that have changed. Knows neither files nor processes. Safe from any thread.
+public final class XIVEDevice: PagedDevice {
+  /// What was chosen at the start.
+  public let configuration: Configuration
+  /// The layout of the file.
+  public let map: DeviceMap
+
+  let engine: SourceEngine
+  let sources: SourceTable
+  let watched: WatchTable
+  let changed: ChangeSet
+  let images = ImageBodies()
+  let ledger = WriteBackLedger()
+  let counters = Counters()
+  let router: CountingRouter
+  // nonisolated(unsafe): written by `attach` alone, before the device is served.
+  private nonisolated(unsafe) var host: (any DeviceHost)?
+
+  /// Creates a device without sources.
+  /// - Parameter configuration: its sizes and shapes.
+  public init(_ configuration: Configuration) {
+    let count = Int(configuration.sourceCount)
+    self.configuration = configuration
+    map = configuration.map
+    router = CountingRouter()
+    sources = SourceTable(count: count)
+    engine = SourceEngine(
+      cells: sources.cells, supportsStoreEOI: configuration.supportsStoreEOI, router: router)
+    watched = WatchTable(count: count)
+    changed = ChangeSet(count: count)
+  }
+
+  /// The device page's size in bytes: 4,096 or 65,536.
+  public var pageByteCount: Int { Int(map.pageByteCount) }
+
+  /// Remembers whom to wake when mapped pages change.
+  /// - Parameter host: whoever serves the device.
+  public func attach(to host: any DeviceHost) { unsafe self.host = host }
+
+  /// Does nothing: no state hangs on a descriptor yet.
+  /// - Parameter opener: the descriptor that has gone.
+  public func closed(_ opener: Opener) {}
+
+  /// Creates a source, or creates it again: PQ 01, keeping what earlier calls set.
+  /// - Parameters:
+  ///   - lisn: the source.
+  ///   - isLSI: whether it is level-sensitive.
+  ///   - isAsserted: whether its line is held from the start; for an LSI only.
+  /// - Throws: ``DeviceError/outOfRange`` beyond the table.
+  public func createSource(_ lisn: LISN, isLSI: Bool = false, isAsserted: Bool = false)
+    throws(DeviceError)
+  {
+    guard engine.cells.contains(lisn) else { throw .outOfRange }
+    sources.createBlock(of: lisn)
+    perform(.create(isLSI: isLSI, isAsserted: isAsserted), on: lisn)
+    sources.backings.publishIPI(lisn)
+  }
+
+  /// Performs one event on a source, forwards what follows, and refreshes its mapped pages.
+  /// - Returns: the value that a load gives.
+  @discardableResult
+  func perform(_ event: SourceEvent, on lisn: LISN) -> UInt64 {
+    let value = engine.perform(event, on: lisn)
+    if event != .get { refresh(lisn) }
+    return value
+  }
+
+  /// Has the mapped pages of a source given new bytes.
+  func refresh(_ lisn: LISN) {
+    guard watched.pages(of: lisn) != 0, changed.insert(lisn) else { return }
+    wakeHost()
+  }
+
+  func wakeHost() { unsafe host?.updatesAreReady() }
+}
