@@ -1,0 +1,97 @@
+internal import CFuse3
+public import Logging
+public import PagedDevice
+internal import SystemCalls
+internal import SystemPackage
+
+/// A paged device, served as one file.
+///
+/// The file is mounted over a regular file: its path *is* the device. Consumers of any kind open, map, load
+/// from, store to and control it. Page fills and accesses are answered on request threads; what has changed
+/// goes to the kernel on a thread of its own.
+///
+/// Thread rule: the methods belong to the thread that created it, which must not be one that serves requests.
+public final class DeviceFile {
+  /// How a device is served.
+  public struct Options: Sendable {
+    /// The name in the mount table: type `fuse.NAME`.
+    public var name = "device"
+    /// Time between two looks for stores to mappings, in milliseconds; 0: only `msync` delivers them.
+    public var tickMilliseconds = 1
+    /// Threads that serve requests, at least 2: one may wait for another.
+    public var threadCount = 4
+    /// Reads without a result before the request loop sleeps; 0 never spins.
+    public var spinCount = MonotonicClock.processorCount > 1 ? 200 : 0
+    /// Hears of answered requests; nil costs nothing.
+    public var observer: (any RequestObserver)?
+
+    /// Creates the usual options.
+    public init() {}
+  }
+
+  /// The path of the file, without links.
+  public let path: String
+  private let session: Session
+  private let loop: RequestLoop
+  private let notifier: Notifier
+  private let ticker: Ticker
+  private let threads: ThreadGroup
+
+  /// Mounts a device and starts to serve it; when this returns the file can be used.
+  /// - Parameters:
+  ///   - device: what to serve.
+  ///   - path: a regular file, created when missing.
+  ///   - options: how.
+  ///   - logger: told of a killed server's mount that was cleaned up.
+  /// - Throws: ``DeviceFileError``, with nothing left behind.
+  public init(
+    serving device: any PagedDevice, at path: String, options: Options = Options(), logger: Logger
+  ) throws(DeviceFileError) {
+    let mountPoint = try MountPoint(path, type: options.name)
+    if mountPoint.wasStale {
+      logger.notice(
+        "cleaned up the stale mount of a killed server", metadata: ["path": "\(mountPoint.path)"])
+    }
+    self.path = mountPoint.path
+    notifier = try Notifier()
+    device.attach(to: notifier)
+    session = try Session(
+      SessionContext(device, mountPoint.underlying), at: mountPoint.path, name: options.name)
+    loop = try RequestLoop(
+      session, device, notifier, options.observer, spinCount: options.spinCount)
+    threads = ThreadGroup()
+    do {
+      try OwnedDescriptor.makeNonblocking(unsafe fuse_session_fd(session.pointer))
+      for index in 0..<max(2, options.threadCount) {
+        try threads.start("request-\(index)") { [loop] in loop.run() }
+      }
+      try threads.start("notifier") { [notifier, session] in notifier.run(session, device) }
+      // This open waits for the first request to be served: after it the file can be used.
+      ticker = try Ticker(mountPoint.path, milliseconds: options.tickMilliseconds)
+      try threads.start("ticker") { [ticker] in ticker.run() }
+    } catch {
+      loop.stop()
+      notifier.stop()
+      threads.join()
+      session.unmount()
+      throw .system(mountPoint.path, error)
+    }
+  }
+
+  /// Serves until SIGINT, SIGTERM, or until somebody unmounts the file.
+  ///
+  /// The signals must be blocked (``StopSignals/block()``) before the file is served.
+  /// - Returns: the signal, or nil when the file was unmounted.
+  public func waitForStop() -> Int32? { StopSignals.wait(or: loop.ended) }
+
+  /// Delivers what has been stored to mappings, ends all threads and unmounts.
+  ///
+  /// Consumers that still have the file get `ENOTCONN`, and `SIGBUS` on pages that they had not touched.
+  public func stop() {
+    ticker.stop()
+    notifier.stop()
+    loop.stop()
+    threads.join()
+    session.unmount()
+  }
+}

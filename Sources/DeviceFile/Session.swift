@@ -1,0 +1,103 @@
+internal import CFuse3
+internal import Glibc
+internal import PagedDevice
+internal import Synchronization
+
+/// A libfuse session: one file of one device, mounted.
+///
+/// Thread rule: notifications from any thread that serves no requests; mounting and unmounting by the owner.
+@safe
+final class Session: @unchecked Sendable {
+  // SAFETY (and @unchecked Sendable): created in `init`, destroyed in `deinit`; libfuse's session functions
+  // that are used here lock for themselves.
+  let pointer: OpaquePointer
+  private let context: Unmanaged<SessionContext>
+
+  /// Mounts the file.
+  /// - Throws: ``DeviceFileError/mountFailed(_:_:)`` with libfuse's reason.
+  init(_ context: SessionContext, at path: String, name: String) throws(DeviceFileError) {
+    SessionLog.install()
+    var operations = SessionOperations.table
+    let words = unsafe Self.words(name: name)
+    defer { for unsafeword in unsafe words { unsafe free(word) } }
+    let context = unsafe Unmanaged.passRetained(context)
+    let created = unsafe words.withUnsafeBufferPointer { words -> OpaquePointer? in
+      var arguments = unsafe fuse_args(
+        argc: CInt(words.count - 1), argv: UnsafeMutablePointer(mutating: words.baseAddress),
+        allocated: 0)
+      defer { unsafe fuse_opt_free_args(&arguments) }
+      return unsafe fuse_session_new(
+        &arguments, &operations, MemoryLayout<fuse_lowlevel_ops>.size, context.toOpaque())
+    }
+    guard let pointer = unsafe created else {
+      unsafe context.release()
+      throw .mountFailed(path, SessionLog.lastLine)
+    }
+    guard unsafe fuse_session_mount(pointer, path) == 0 else {
+      unsafe fuse_session_destroy(pointer)
+      unsafe context.release()
+      throw .mountFailed(path, SessionLog.lastLine)
+    }
+    unsafe self.pointer = pointer
+    unsafe self.context = context
+  }
+
+  deinit {
+    unsafe fuse_session_destroy(pointer)
+    unsafe context.release()
+  }
+
+  private static func words(name: String) -> [UnsafeMutablePointer<CChar>?] {
+    var options = "fsname=\(name),subtype=\(name),default_permissions"
+    // Others are let in by the file's own permissions; only root may allow that without a system setting.
+    if geteuid() == 0 { options += ",allow_other" }
+    return unsafe [strdup(name), strdup("-o"), strdup(options), nil]
+  }
+
+  /// Closes the connection and unmounts; consumers that are left get `ENOTCONN` and `SIGBUS`.
+  func unmount() { unsafe fuse_session_unmount(pointer) }
+
+  /// Changes bytes of cached pages in place; whoever has them mapped sees the new bytes without a fault.
+  func store(_ update: PageUpdate) {
+    _ = unsafe cfuse3_notify_store(
+      pointer, update.offset, UnsafeMutableRawPointer(mutating: update.bytes.baseAddress),
+      update.bytes.count)
+  }
+
+  /// Drops cached pages; when it returns nobody has any of them mapped.
+  func invalidate(_ range: Range<UInt64>) {
+    _ = unsafe fuse_lowlevel_notify_inval_inode(
+      pointer, fuse_ino_t(FUSE_ROOT_ID), off_t(range.lowerBound), off_t(range.count))
+  }
+}
+
+/// libfuse's messages: kept for the error that they explain, instead of lines of their own.
+private enum SessionLog {
+  private static let line = Mutex("")
+
+  static var lastLine: String { line.withLock { $0 } }
+
+  static func install() {
+    line.withLock { $0 = "" }
+    unsafe fuse_set_log_func(keepLogLine)
+  }
+
+  fileprivate static func keep(_ text: String) {
+    line.withLock { line in
+      line = String(text.drop { $0 == "\n" }.prefix { $0 != "\n" })
+    }
+  }
+}
+
+private nonisolated func keepLogLine(
+  _ level: fuse_log_level, _ format: UnsafePointer<CChar>?, _ arguments: CVaListPointer?
+) {
+  guard let format = unsafe format, let arguments = unsafe arguments else { return }
+  let text = unsafe String(unsafeUninitializedCapacity: 512) { bytes in
+    let written = unsafe bytes.withMemoryRebound(to: CChar.self) { characters in
+      unsafe vsnprintf(characters.baseAddress, characters.count, format, arguments)
+    }
+    return max(0, min(Int(written), 511))
+  }
+  SessionLog.keep(text)
+}

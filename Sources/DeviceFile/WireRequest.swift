@@ -1,0 +1,82 @@
+internal import CFuse3
+
+/// A request of the FUSE protocol that the request loop answers by itself.
+///
+/// Page fills and accesses are what a device file lives on; everything else goes through libfuse.
+/// Source: Linux `include/uapi/linux/fuse.h`, `struct fuse_in_header`, `fuse_read_in`, `fuse_write_in`;
+/// the flags that tell a fill from a read and a write-back from a store are set in `fs/fuse/file.c`,
+/// `fuse_send_read`, `fuse_writepages_fill`.
+enum WireRequest: Equatable {
+  /// The kernel fills pages of its cache, because somebody faulted.
+  case pageFill(offset: UInt64, byteCount: Int)
+  /// A read on a descriptor opened with `O_DIRECT`: one load.
+  case exactLoad(offset: UInt64, byteCount: Int, handle: UInt64)
+  /// A write: one store. Through the page cache it has also changed the cached page.
+  case exactStore(offset: UInt64, data: Range<Int>, handle: UInt64, isCached: Bool)
+  /// Pages that were stored to through mappings.
+  case writeBack(offset: UInt64, data: Range<Int>)
+  /// The toucher took a signal; the answer is on its way anyway.
+  case interrupt
+  /// Anything that libfuse handles.
+  case other
+  /// Not a whole request.
+  case malformed
+
+  private static let headerByteCount = MemoryLayout<fuse_in_header>.size
+
+  /// Decodes a message as the kernel wrote it.
+  ///
+  /// Pure; never reads beyond the message. Ranges are byte offsets in it.
+  /// - Parameter message: the bytes of one read of the FUSE device.
+  init(_ message: UnsafeRawBufferPointer) {
+    guard let header = unsafe message.value(at: 0, as: fuse_in_header.self),
+      Int(header.len) == message.count
+    else {
+      self = .malformed
+      return
+    }
+    switch header.opcode {
+    case FUSE_READ.rawValue: self = unsafe Self.read(message)
+    case FUSE_WRITE.rawValue: self = unsafe Self.write(message)
+    case FUSE_INTERRUPT.rawValue: self = .interrupt
+    default: self = .other
+    }
+  }
+
+  /// The bytes of the largest message that a direct answer handles.
+  static let maximumByteCount = 1 << 20
+
+  private static func read(_ message: UnsafeRawBufferPointer) -> WireRequest {
+    guard let body = unsafe message.value(at: headerByteCount, as: fuse_read_in.self),
+      body.size <= maximumByteCount
+    else { return .malformed }
+    guard body.read_flags & UInt32(FUSE_READ_LOCKOWNER) == 0 else {
+      return .exactLoad(offset: body.offset, byteCount: Int(body.size), handle: body.fh)
+    }
+    let mask = UInt64(4_095)
+    guard (body.offset | UInt64(body.size)) & mask == 0, body.size > 0 else { return .malformed }
+    return .pageFill(offset: body.offset, byteCount: Int(body.size))
+  }
+
+  private static func write(_ message: UnsafeRawBufferPointer) -> WireRequest {
+    let start = headerByteCount + MemoryLayout<fuse_write_in>.size
+    guard let body = unsafe message.value(at: headerByteCount, as: fuse_write_in.self),
+      Int(body.size) == message.count - start
+    else { return .malformed }
+    let data = start..<message.count
+    guard body.write_flags & UInt32(FUSE_WRITE_CACHE) == 0 else {
+      return .writeBack(offset: body.offset, data: data)
+    }
+    return .exactStore(
+      offset: body.offset, data: data, handle: body.fh,
+      isCached: body.write_flags & UInt32(FUSE_WRITE_LOCKOWNER) == 0)
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Reads a value, or nil where the buffer ends before it does.
+  fileprivate func value<Value: BitwiseCopyable>(at offset: Int, as type: Value.Type) -> Value? {
+    guard count >= offset + MemoryLayout<Value>.size else { return nil }
+    return unsafe loadUnaligned(fromByteOffset: offset, as: type)
+  }
+}

@@ -1,0 +1,165 @@
+internal import CFuse3
+internal import Glibc
+internal import PagedDevice
+internal import SystemCalls
+
+/// What one request thread owns: the buffer that requests arrive in, and the parts of an answer.
+///
+/// Nothing is allocated once it exists.
+@safe
+final class Worker {
+  // SAFETY: all memory is allocated in `init`, freed in `deinit` and used by one thread.
+  private let session: OpaquePointer
+  private let descriptor: CInt
+  private let device: any PagedDevice
+  private let notifier: Notifier
+  private let observer: (any RequestObserver)?
+  private var buffer = unsafe fuse_buf()
+  private let parts: UnsafeMutablePointer<iovec>
+  private let tails: UnsafeMutablePointer<PageImage.Tail>
+
+  private static let maximumPages = WireRequest.maximumByteCount / PageImage.byteCount
+
+  init(
+    session: OpaquePointer, device: any PagedDevice, notifier: Notifier,
+    observer: (any RequestObserver)?
+  ) {
+    unsafe self.session = session
+    unsafe descriptor = fuse_session_fd(session)
+    self.device = device
+    self.notifier = notifier
+    self.observer = observer
+    unsafe parts = .allocate(capacity: 1 + 2 * Self.maximumPages)
+    unsafe tails = .allocate(capacity: Self.maximumPages)
+  }
+
+  deinit {
+    unsafe free(buffer.mem)
+    unsafe parts.deallocate()
+    unsafe tails.deallocate()
+  }
+
+  /// Reads one request, without waiting.
+  /// - Returns: whether there is one, none yet, or never again.
+  func receive() -> Received {
+    let result = unsafe fuse_session_receive_buf(session, &buffer)
+    if result > 0 { return .request }
+    return result == -EAGAIN || result == -EINTR ? .nothing : .ended
+  }
+
+  enum Received { case request, nothing, ended }
+
+  /// Handles the request that was received.
+  /// - Parameter mayBlock: called before anything that could wait for another request to be served.
+  func handle(beforeBlocking mayBlock: () -> Void) {
+    let message = unsafe UnsafeRawBufferPointer(start: buffer.mem, count: buffer.size)
+    let request = unsafe WireRequest(message)
+    let start = observer == nil ? 0 : MonotonicClock.nanoseconds
+    let header = unsafe message.loadUnaligned(as: fuse_in_header.self)
+    let reply = unsafe Reply(to: header.unique, on: descriptor, unsafeParts: parts)
+    var succeeded = true
+    switch request {
+    case .pageFill(let offset, let byteCount):
+      succeeded = fill(offset, byteCount, reply)
+    case .exactLoad(let offset, let byteCount, let handle):
+      succeeded = load(offset, byteCount, Opener(handle: handle), reply)
+    case .exactStore(let offset, let data, let handle, let isCached):
+      succeeded = unsafe store(message[data], offset, Opener(handle: handle), reply)
+      // The kernel has put the bytes into the cached page as well, where they mean nothing.
+      if isCached { notifier.zap(offset..<offset + UInt64(data.count)) }
+    case .writeBack(let offset, let data):
+      unsafe writeBack(message[data], offset, reply)
+    case .interrupt:
+      reply.omit()
+    case .malformed:
+      reply.fail(EIO)
+    case .other:
+      reply.omit()
+      mayBlock()
+      unsafe fuse_session_process_buf(session, &buffer)
+      return
+    }
+    guard let observer else { return }
+    observer.answered(
+      request, by: header.pid, succeeded: succeeded, nanoseconds: MonotonicClock.nanoseconds - start
+    )
+  }
+
+  private func fill(_ offset: UInt64, _ byteCount: Int, _ reply: consuming Reply) -> Bool {
+    var part = 1
+    for page in 0..<byteCount / PageImage.byteCount {
+      do {
+        let image = try device.image(at: offset + UInt64(page * PageImage.byteCount))
+        let body = unsafe UnsafeMutableRawPointer(mutating: image.body.baseAddress)
+        unsafe parts[part] = iovec(iov_base: body, iov_len: image.body.count)
+        part += 1
+        if unsafe image.body.count < PageImage.byteCount {
+          unsafe tails[page] = image.tail
+          unsafe parts[part] = iovec(
+            iov_base: tails + page, iov_len: PageImage.byteCount - image.body.count)
+          part += 1
+        }
+      } catch {
+        reply.fail(ENXIO)
+        return false
+      }
+    }
+    // Never less than was asked for: a short answer would shrink the file in the kernel's eyes.
+    reply.send(partCount: part - 1, byteCount: byteCount)
+    return true
+  }
+
+  private func load(
+    _ offset: UInt64, _ byteCount: Int, _ opener: Opener, _ reply: consuming Reply
+  ) -> Bool {
+    // The request has been decoded, so that its buffer is free to take the answer.
+    let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer.mem, count: byteCount)
+    do {
+      var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
+      try device.load(at: offset, into: &span, by: opener)
+    } catch {
+      reply.fail(error.rawValue)
+      return false
+    }
+    unsafe parts[1] = iovec(iov_base: bytes.baseAddress, iov_len: byteCount)
+    reply.send(partCount: 1, byteCount: byteCount)
+    return true
+  }
+
+  private func store(
+    _ data: Slice<UnsafeRawBufferPointer>, _ offset: UInt64, _ opener: Opener,
+    _ reply: consuming Reply
+  ) -> Bool {
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: data)
+    do {
+      try device.store(unsafe RawSpan(_unsafeBytes: bytes), at: offset, by: opener)
+    } catch {
+      reply.fail(error.rawValue)
+      return false
+    }
+    sendWritten(bytes.count, reply)
+    return true
+  }
+
+  private func writeBack(
+    _ data: Slice<UnsafeRawBufferPointer>, _ offset: UInt64, _ reply: consuming Reply
+  ) {
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: data)
+    let size = PageImage.byteCount
+    for start in stride(from: 0, through: bytes.count - size, by: size) {
+      let image = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<start + size])
+      device.writeBack(unsafe RawSpan(_unsafeBytes: image), at: offset + UInt64(start))
+    }
+    sendWritten(bytes.count, reply)
+  }
+
+  /// Accepts all bytes, for the kernel would write the rest of a short answer through its cache.
+  private func sendWritten(_ byteCount: Int, _ reply: consuming Reply) {
+    var answer = fuse_write_out(size: UInt32(byteCount), padding: 0)
+    let size = MemoryLayout<fuse_write_out>.size
+    unsafe withUnsafeMutableBytes(of: &answer) { bytes in
+      unsafe parts[1] = iovec(iov_base: bytes.baseAddress, iov_len: size)
+    }
+    reply.send(partCount: 1, byteCount: size)
+  }
+}

@@ -1,0 +1,131 @@
+internal import CSystemCalls
+internal import Glibc
+public import SystemPackage
+
+/// A child process with its standard input and output on pipes.
+///
+/// Thread rule: one thread at a time.
+public struct ChildProcess: ~Copyable {
+  /// The process id; the process is ours to end.
+  public let id: Int32
+  private let input: OwnedDescriptor
+  private let output: OwnedDescriptor
+  private var buffered: [UInt8] = []
+  private var hasEnded = false
+
+  /// Starts a program.
+  /// - Parameters:
+  ///   - path: the program.
+  ///   - arguments: without the program's name.
+  /// - Throws: the error of `posix_spawn` or `pipe`.
+  public init(_ path: String, _ arguments: [String]) throws(Errno) {
+    let toChild = try Pipe()
+    let fromChild = try Pipe()
+    id = try Self.spawn(
+      path, arguments, input: toChild.read.rawValue, output: fromChild.write.rawValue)
+    input = toChild.intoWriteEnd()
+    output = fromChild.intoReadEnd()
+  }
+
+  private static func spawn(
+    _ path: String, _ arguments: [String], input: CInt, output: CInt
+  ) throws(Errno) -> Int32 {
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
+    unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
+    // The child takes signals as usual, whatever this process blocks.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var words = unsafe ([path] + arguments).map { unsafe strdup($0) }
+    unsafe words.append(nil)
+    defer { for unsafeword in unsafe words { unsafe free(word) } }
+    var id = Int32()
+    let error = unsafe posix_spawn(&id, path, &actions, &attributes, words, environ)
+    guard error == 0 else { throw Errno(rawValue: error) }
+    return id
+  }
+
+  deinit {
+    if !hasEnded {
+      kill(id, SIGKILL)
+      // Not waited for without end: a process stuck in a fault of a dead server must not hold us too.
+      for _ in 0..<2_000 where waitpid(id, nil, WNOHANG) == 0 {
+        MonotonicClock.sleep(nanoseconds: 1_000_000)
+      }
+    }
+  }
+
+  /// Writes a line to the child's standard input.
+  /// - Parameter line: without the line's end.
+  public func send(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = unsafe bytes.withUnsafeBytes { unsafe write(input.rawValue, $0.baseAddress, $0.count) }
+  }
+
+  /// Reads a line of the child's standard output.
+  /// - Parameter milliseconds: how long to wait for it.
+  /// - Returns: the line without its end, or nil after the deadline or the end of the output.
+  public mutating func line(within milliseconds: Int) -> String? {
+    let deadline = MonotonicClock.nanoseconds + UInt64(milliseconds) * 1_000_000
+    while true {
+      if let end = buffered.firstIndex(of: UInt8(ascii: "\n")) {
+        let line = String(decoding: buffered[..<end], as: UTF8.self)
+        buffered.removeFirst(end + 1)
+        return line
+      }
+      let now = MonotonicClock.nanoseconds
+      guard now < deadline else { return nil }
+      let left = CInt((deadline - now) / 1_000_000) + 1
+      guard csystem_wait_readable(output.rawValue, -1, left) == 1 else { continue }
+      var chunk = [UInt8](repeating: 0, count: 4_096)
+      let count = unsafe chunk.withUnsafeMutableBytes {
+        unsafe read(output.rawValue, $0.baseAddress, $0.count)
+      }
+      guard count > 0 else { return nil }
+      buffered += chunk[..<count]
+    }
+  }
+
+  /// Sends a signal to the child.
+  /// - Parameter number: the signal.
+  public func signal(_ number: CInt) { kill(id, number) }
+
+  /// Waits for the child's end.
+  /// - Parameter milliseconds: how long.
+  /// - Returns: the exit code, 128 plus the signal that ended it, or nil after the deadline.
+  public mutating func exitCode(within milliseconds: Int) -> Int32? {
+    for _ in 0...milliseconds {
+      var status: CInt = 0
+      if unsafe waitpid(id, &status, WNOHANG) == id {
+        hasEnded = true
+        let signal = status & 0x7f
+        return signal == 0 ? (status >> 8) & 0xff : 128 + signal
+      }
+      MonotonicClock.sleep(nanoseconds: 1_000_000)
+    }
+    return nil
+  }
+}
+
+/// Both ends of a pipe, neither of which children inherit by themselves.
+private struct Pipe: ~Copyable {
+  let read: OwnedDescriptor
+  let write: OwnedDescriptor
+
+  init() throws(Errno) {
+    var ends: [CInt] = [0, 0]
+    try valueOrErrno(unsafe csystem_pipe(&ends))
+    read = OwnedDescriptor(rawValue: ends[0])
+    write = OwnedDescriptor(rawValue: ends[1])
+  }
+
+  consuming func intoReadEnd() -> OwnedDescriptor { read }
+  consuming func intoWriteEnd() -> OwnedDescriptor { write }
+}

@@ -1,0 +1,77 @@
+internal import CSystemCalls
+internal import Glibc
+public import SystemPackage
+
+/// The mounts that this process sees.
+///
+/// Source: Linux `Documentation/filesystems/proc.rst`, `/proc/<pid>/mountinfo`.
+public enum MountTable {
+  /// The type of the topmost mount on a path, such as `fuse.xive`.
+  ///
+  /// Does not touch the mount, so that a dead or silent server behind it does no harm.
+  /// - Parameter path: an absolute path without links.
+  /// - Returns: the type, or nil when nothing is mounted there.
+  public static func fileSystemType(at path: String) -> String? {
+    var type: String?
+    for line in contents().split(separator: "\n") {
+      let halves = line.split(separator: " ")
+      guard let separator = halves.firstIndex(of: "-"), separator + 1 < halves.count,
+        halves.count > 4, unescaped(halves[4]) == path
+      else { continue }
+      type = String(halves[separator + 1])
+    }
+    return type
+  }
+
+  /// Takes the topmost mount off a path, at once for new users and later for those that have it open.
+  /// - Parameter path: the mount point.
+  /// - Throws: the error of `umount2`.
+  public static func unmountLazily(_ path: String) throws(Errno) {
+    try valueOrErrno(unsafe csystem_unmount_lazily(path))
+  }
+
+  /// Opens a file in another process, to see whether anybody answers there.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - milliseconds: how long to wait for the answer.
+  /// - Throws: the error of `open`, or `ETIMEDOUT` without an answer.
+  public static func probe(_ path: String, within milliseconds: Int) throws(Errno) {
+    try valueOrErrno(unsafe csystem_probe_open(path, CInt(milliseconds)))
+  }
+
+  /// An absolute path without links.
+  /// - Parameter path: an existing path.
+  /// - Returns: the path.
+  /// - Throws: the error of `realpath`.
+  public static func realPath(_ path: String) throws(Errno) -> String {
+    guard let resolved = unsafe realpath(path, nil) else { throw Errno(rawValue: errno) }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+  }
+
+  private static func contents() -> String {
+    var bytes: UnsafeMutablePointer<CChar>?
+    let count = unsafe csystem_read_file("/proc/self/mountinfo", &bytes)
+    defer { unsafe free(bytes) }
+    guard count > 0 else { return "" }
+    return unsafe String(
+      decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+  }
+
+  /// Space, tab, newline and backslash are written as three octal digits.
+  private static func unescaped(_ field: Substring) -> String {
+    var result: [UInt8] = []
+    var rest = Array(field.utf8)[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "\\"), rest.count >= 3,
+        let code = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8)
+      {
+        result.append(code)
+        rest = rest.dropFirst(3)
+      } else {
+        result.append(byte)
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+}
