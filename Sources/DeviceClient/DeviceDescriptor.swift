@@ -1,0 +1,114 @@
+public import SystemCalls
+internal import SystemPackage
+
+/// An open device file: exact loads and stores, control requests, and mappings.
+///
+/// One descriptor serves them all; it is opened with `O_DIRECT`, so that each read is one load and each write
+/// one store. Closed when its owner goes; mappings live on. Thread rule: safe from several threads at once.
+public struct DeviceDescriptor: ~Copyable, Sendable {
+  private let file: OwnedDescriptor
+  /// The device page's size in bytes.
+  public let pageByteCount: Int
+
+  /// Opens a device file.
+  /// - Parameters:
+  ///   - path: where it is served.
+  ///   - isWritable: whether anything may be changed through it.
+  /// - Throws: ``DeviceClientError/open(_:_:)``.
+  public init(_ path: String, isWritable: Bool = true) throws(DeviceClientError) {
+    let file = try Self.named(path) { () throws(Errno) in
+      try OwnedDescriptor(opening: path, isWritable ? [.readWrite, .direct] : [.direct])
+    }
+    pageByteCount = try Self.named(path) { () throws(Errno) in try file.status().blockByteCount }
+    self.file = file
+  }
+
+  /// Gives an error of opening the path that it belongs to.
+  private static func named<Value: ~Copyable>(
+    _ path: String, _ body: () throws(Errno) -> Value
+  ) throws(DeviceClientError) -> Value {
+    do { return try body() } catch { throw .open(path, error) }
+  }
+
+  /// Performs one exact load of 8 bytes.
+  /// - Parameter offset: device offset, a multiple of 8.
+  /// - Returns: the register's value.
+  /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason.
+  public func load(at offset: UInt64) throws(DeviceClientError) -> UInt64 {
+    var value: UInt64 = 0
+    do {
+      _ = try unsafe withUnsafeMutableBytes(of: &value) { bytes throws(Errno) in
+        try unsafe file.read(into: bytes, at: offset)
+      }
+    } catch { throw .access(offset: offset, error) }
+    return UInt64(bigEndian: value)
+  }
+
+  /// Performs one exact store of 8 bytes.
+  /// - Parameters:
+  ///   - value: the register's value.
+  ///   - offset: device offset, a multiple of 8.
+  /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason.
+  public func store(_ value: UInt64, at offset: UInt64) throws(DeviceClientError) {
+    do {
+      _ = try unsafe withUnsafeBytes(of: value.bigEndian) { bytes throws(Errno) in
+        try unsafe file.write(bytes, at: offset)
+      }
+    } catch { throw .access(offset: offset, error) }
+  }
+
+  /// Makes a control request.
+  /// - Parameters:
+  ///   - number: the request's number.
+  ///   - payload: its bytes; the answer is left in them.
+  /// - Returns: what the device returned.
+  /// - Throws: ``DeviceClientError/control(_:_:)`` with the device's reason.
+  @discardableResult
+  public func control(_ number: UInt32, _ payload: inout [UInt8]) throws(DeviceClientError) -> Int32
+  {
+    do { return try file.control(number, &payload) } catch { throw .control(number, error) }
+  }
+
+  /// How a mapping is made.
+  public enum Sharing: Sendable {
+    /// Stores reach the device and all who have it mapped.
+    case shared
+    /// Refused: the device would never hear of a store.
+    case `private`
+  }
+
+  /// Maps pages of the device. Nothing is touched yet: a hole shows at the first touch, as `SIGBUS`.
+  /// - Parameters:
+  ///   - offset: device offset, a multiple of the device page.
+  ///   - byteCount: bytes, a multiple of the device page.
+  ///   - isWritable: whether stores are allowed.
+  ///   - sharing: must be ``Sharing/shared``.
+  /// - Returns: the mapping.
+  /// - Throws: ``DeviceClientError`` with offset and size.
+  public func map(
+    offset: UInt64, byteCount: Int, isWritable: Bool = true, sharing: Sharing = .shared
+  ) throws(DeviceClientError) -> MappedRegion {
+    guard sharing == .shared else { throw .privateMapping(offset: offset) }
+    guard byteCount > 0, offset % UInt64(pageByteCount) == 0, byteCount % pageByteCount == 0 else {
+      throw .unaligned(offset: offset, byteCount: byteCount)
+    }
+    do {
+      return try MappedRegion(file, offset: offset, byteCount: byteCount, isWritable: isWritable)
+    } catch { throw .map(offset: offset, byteCount: byteCount, error) }
+  }
+
+  /// Lists the runs of pages that exist now, in ascending order.
+  /// - Returns: device offsets.
+  public func segments() -> [Range<UInt64>] {
+    var result: [Range<UInt64>] = []
+    var position: UInt64 = 0
+    // The device answers ENXIO behind the last one.
+    while let start = try? file.seek(from: position, toHole: false),
+      let end = try? file.seek(from: start, toHole: true), end > start
+    {
+      result.append(start..<end)
+      position = end
+    }
+    return result
+  }
+}

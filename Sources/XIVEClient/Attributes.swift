@@ -1,0 +1,39 @@
+internal import CXIVE
+internal import DeviceClient
+
+/// The inline attribute requests: `struct xive_attr` as bytes.
+extension DeviceDescriptor {
+  /// Sets an attribute to a value.
+  func setAttribute<Value: BitwiseCopyable>(_ group: UInt32, _ attribute: UInt64, _ value: Value)
+    throws(DeviceClientError)
+  {
+    var request = xive_attr.bytes(group, attribute)
+    unsafe withUnsafeBytes(of: value) { bytes in
+      unsafe request.replaceSubrange(xive_attr.data..<xive_attr.data + bytes.count, with: bytes)
+    }
+    try control(xive_set_attr_request, &request)
+  }
+
+  /// Gets an attribute's value.
+  func attribute<Value: BitwiseCopyable>(_ group: UInt32, _ attribute: UInt64)
+    throws(DeviceClientError) -> Value
+  {
+    var request = xive_attr.bytes(group, attribute)
+    try control(xive_get_attr_request, &request)
+    return unsafe request.withUnsafeBytes { bytes in
+      unsafe bytes.loadUnaligned(fromByteOffset: xive_attr.data, as: Value.self)
+    }
+  }
+}
+
+extension xive_attr {
+  /// Where the payload begins.
+  fileprivate static let data = 16
+
+  fileprivate static func bytes(_ group: UInt32, _ attribute: UInt64) -> [UInt8] {
+    var request = xive_attr()
+    request.group = group
+    request.attr = attribute
+    return unsafe withUnsafeBytes(of: request) { bytes in unsafe [UInt8](bytes) }
+  }
+}

@@ -1,0 +1,184 @@
+internal import CXIVE
+public import DeviceClient
+public import SystemCalls
+public import XIVEModel
+
+/// An open XIVE device file: sources and pages in the controller's own terms.
+///
+/// Thread rule: safe from several threads at once; loads and stores of one source are each one atomic step.
+public struct XIVEDescriptor: ~Copyable, Sendable {
+  /// The file underneath, for raw offsets.
+  public let device: DeviceDescriptor
+  /// What the device was started with.
+  public let geometry: DeviceGeometry
+
+  /// Opens a XIVE device file.
+  /// - Parameters:
+  ///   - path: where it is served.
+  ///   - isWritable: whether anything may be changed through it; an EOI load is a change as well.
+  /// - Throws: ``XIVEClientError``, also for a file that is no XIVE device.
+  public init(_ path: String, isWritable: Bool = true) throws(XIVEClientError) {
+    let device = try wrap { () throws(DeviceClientError) in
+      try DeviceDescriptor(path, isWritable: isWritable)
+    }
+    geometry = try Self.geometry(of: device, path)
+    self.device = device
+  }
+
+  private static func geometry(of device: borrowing DeviceDescriptor, _ path: String)
+    throws(XIVEClientError) -> DeviceGeometry
+  {
+    do {
+      return DeviceGeometry(try device.attribute(XIVE_GROUP_INFO, UInt64(XIVE_INFO_GEOMETRY)))
+    } catch { throw .notXIVE(path) }
+  }
+
+  /// The layout of the file.
+  public var map: DeviceMap { geometry.map }
+
+  // MARK: - Sources, exactly
+
+  /// Creates a source, or creates it again: PQ 01.
+  /// - Parameters:
+  ///   - lisn: the source.
+  ///   - isLSI: whether it is level-sensitive.
+  ///   - isAsserted: whether its line is held from the start.
+  /// - Throws: ``XIVEClientError``.
+  public func createSource(_ lisn: LISN, isLSI: Bool = false, isAsserted: Bool = false)
+    throws(XIVEClientError)
+  {
+    let value =
+      (isLSI ? UInt64(KVM_XIVE_LEVEL_SENSITIVE) : 0)
+      | (isAsserted ? UInt64(KVM_XIVE_LEVEL_ASSERTED) : 0)
+    try wrap { () throws(DeviceClientError) in
+      try device.setAttribute(UInt32(KVM_DEV_XIVE_GRP_SOURCE), UInt64(lisn.rawValue), value)
+    }
+  }
+
+  /// Triggers a source: one exact store to its trigger page, or to its only page.
+  /// - Parameter lisn: the source.
+  /// - Throws: ``XIVEClientError``.
+  public func trigger(_ lisn: LISN) throws(XIVEClientError) {
+    let half: ESBHalf = geometry.pagesPerSource == 2 ? .trigger : .management
+    let offset = try offset(of: lisn, half)
+    try wrap { () throws(DeviceClientError) in try device.store(0, at: offset) }
+  }
+
+  /// Reads PQ without an effect.
+  /// - Parameter lisn: the source.
+  /// - Returns: PQ, or nil where the page gives all ones: no valid state.
+  /// - Throws: ``XIVEClientError``.
+  public func pq(of lisn: LISN) throws(XIVEClientError) -> PQ? {
+    PQ(loaded: try loadManagement(lisn, 0x800))
+  }
+
+  /// Sets PQ.
+  /// - Parameters:
+  ///   - lisn: the source.
+  ///   - pq: the new state.
+  /// - Returns: the old state, or nil where the page gives all ones.
+  /// - Throws: ``XIVEClientError``.
+  @discardableResult
+  public func setPQ(of lisn: LISN, to pq: PQ) throws(XIVEClientError) -> PQ? {
+    PQ(loaded: try loadManagement(lisn, 0xc00 + UInt64(pq.rawValue) * 0x100))
+  }
+
+  /// Ends the interrupt by a load.
+  /// - Parameter lisn: the source.
+  /// - Returns: whether a queued event was forwarded.
+  /// - Throws: ``XIVEClientError``.
+  @discardableResult
+  public func endOfInterrupt(_ lisn: LISN) throws(XIVEClientError) -> Bool {
+    try loadManagement(lisn, 0) == 1
+  }
+
+  private func loadManagement(_ lisn: LISN, _ register: UInt64) throws(XIVEClientError) -> UInt64 {
+    let offset = try offset(of: lisn, .management) + register
+    return try wrap { () throws(DeviceClientError) in try device.load(at: offset) }
+  }
+
+  private func offset(of lisn: LISN, _ half: ESBHalf) throws(XIVEClientError) -> UInt64 {
+    guard lisn.rawValue < geometry.sourceCount else {
+      throw .noSuchSource(lisn, count: geometry.sourceCount)
+    }
+    return map.offset(of: .esb(lisn, half))
+  }
+
+  // MARK: - Mappings
+
+  /// Maps the kernel's window as a VMM does on the kernel's device.
+  ///
+  /// The kernel refuses any other offset or a longer mapping with `EINVAL` in `mmap` itself; a file cannot, so
+  /// the refusal is here. Source: Linux `book3s_xive_native.c`, `kvmppc_xive_native_mmap`.
+  /// - Parameters:
+  ///   - pageOffset: 0 for the TIMA, 4 for the ESB pages; in device pages.
+  ///   - pageCount: device pages.
+  ///   - sharing: must be shared.
+  /// - Returns: the mapping.
+  /// - Throws: ``XIVEClientError/window(pageOffset:pageCount:)`` for what the kernel refuses.
+  public func mapKernelWindow(
+    pageOffset: UInt64, pageCount: UInt64, sharing: DeviceDescriptor.Sharing = .shared
+  ) throws(XIVEClientError) -> MappedRegion {
+    let limit: UInt64 =
+      switch pageOffset {
+      case 0: 4
+      case DeviceMap.kernelESBPage: UInt64(geometry.sourceCount) * 2
+      default: 0
+      }
+    guard (1...limit + 1).contains(pageCount), pageCount <= limit else {
+      throw .window(pageOffset: pageOffset, pageCount: pageCount)
+    }
+    return try mapPages(at: pageOffset * map.pageByteCount, count: pageCount, sharing)
+  }
+
+  /// Maps both ESB pages of one source.
+  /// - Parameter lisn: the source.
+  /// - Returns: the mapping: the trigger page, then the management page.
+  /// - Throws: ``XIVEClientError``.
+  public func mapSource(_ lisn: LISN) throws(XIVEClientError) -> MappedRegion {
+    try mapPages(at: offset(of: lisn, .trigger), count: 2, .shared)
+  }
+
+  /// Maps the four TIMA pages of the connected vCPU.
+  /// - Returns: the mapping: HW, HV, OS and user view.
+  /// - Throws: ``XIVEClientError``.
+  public func mapTIMA() throws(XIVEClientError) -> MappedRegion {
+    try mapKernelWindow(pageOffset: 0, pageCount: 4)
+  }
+
+  private func mapPages(
+    at offset: UInt64, count: UInt64, _ sharing: DeviceDescriptor.Sharing
+  ) throws(XIVEClientError) -> MappedRegion {
+    try wrap { () throws(DeviceClientError) in
+      try device.map(
+        offset: offset, byteCount: Int(count * map.pageByteCount), sharing: sharing)
+    }
+  }
+
+  // MARK: - The device's own figures
+
+  /// Asks what the device has done.
+  /// - Returns: its counters.
+  /// - Throws: ``XIVEClientError``.
+  public func counters() throws(XIVEClientError) -> DeviceCounters {
+    DeviceCounters(
+      try wrap { () throws(DeviceClientError) in
+        try device.attribute(XIVE_GROUP_INFO, UInt64(XIVE_INFO_COUNTERS))
+      })
+  }
+}
+
+/// Turns the file's error into this module's.
+private func wrap<Value: ~Copyable>(_ body: () throws(DeviceClientError) -> Value)
+  throws(XIVEClientError) -> Value
+{
+  do { return try body() } catch { throw .device(error) }
+}
+
+extension PQ {
+  /// The state that a load of a management page gave, or nil for all ones: a fenced or absent page.
+  fileprivate init?(loaded value: UInt64) {
+    guard value != .max else { return nil }
+    self.init(rawValue: UInt8(truncatingIfNeeded: value))
+  }
+}
