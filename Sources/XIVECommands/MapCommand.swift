@@ -1,0 +1,146 @@
+internal import ArgumentParser
+internal import DeviceClient
+internal import XIVEClient
+internal import XIVEModel
+
+/// `xive map`: the segments that exist now.
+struct MapCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "map",
+    abstract: "List the segments of a device file that exist now.",
+    discussion: """
+      Everything else is a hole: a touch there raises SIGBUS. With --json the device's counters come along.
+      """)
+
+  @Argument(help: "The device file.") var path: String
+  @Flag(help: "Print a JSON object.") var json = false
+
+  func run() throws {
+    try reporting {
+      let device = try XIVEDescriptor(path, isWritable: false)
+      let segments = MapSegment.all(of: device)
+      if json {
+        try printJSON(MapReport(device, try device.counters(), segments))
+      } else {
+        print(DeviceSummary(device.geometry).text)
+        print(MapSegment.table(segments))
+      }
+    }
+  }
+}
+
+/// One line about a device.
+struct DeviceSummary {
+  let text: String
+
+  init(_ geometry: DeviceGeometry) {
+    let pages = geometry.pagesPerSource == 2 ? "2 ESB pages" : "1 ESB page"
+    text =
+      "room for \(geometry.sourceCount) sources of \(pages) and \(geometry.serverCount) servers; "
+      + "device page \(geometry.map.pageByteCount / 1_024) KiB; "
+      + "StoreEOI \(geometry.supportsStoreEOI ? "on" : "off")"
+  }
+}
+
+/// A run of pages of one kind, with the name that people know it by.
+struct MapSegment: Encodable {
+  let region: String
+  let offset: UInt64
+  let offsetHex: String
+  let byteCount: UInt64
+  let pages: UInt64
+  let what: String
+  var firstLISN: UInt32?
+  var lastLISN: UInt32?
+
+  /// The segments of a device, ESB runs cut where the pseries use of the numbers changes.
+  static func all(of device: borrowing XIVEDescriptor) -> [MapSegment] {
+    let map = device.map
+    return device.device.segments().flatMap { split($0, map) }
+  }
+
+  private static func split(_ range: Range<UInt64>, _ map: DeviceMap) -> [MapSegment] {
+    guard case .esb(let first, _) = map.target(at: range.lowerBound),
+      case .esb(let last, _) = map.target(at: range.upperBound - 1)
+    else { return [MapSegment(range, map)] }
+    var result: [MapSegment] = []
+    var start = first.rawValue
+    while start <= last.rawValue {
+      let use = NumberSpace(LISN(rawValue: start))
+      var end = start
+      while end < last.rawValue, NumberSpace(LISN(rawValue: end + 1)) == use { end += 1 }
+      let offset = range.lowerBound + UInt64(start - first.rawValue) * 2 * map.pageByteCount
+      let count = UInt64(end - start + 1) * 2 * map.pageByteCount
+      result.append(MapSegment(offset..<offset + count, map, start...end, use))
+      start = end + 1
+    }
+    return result
+  }
+
+  private init(
+    _ range: Range<UInt64>, _ map: DeviceMap, _ sources: ClosedRange<UInt32>? = nil,
+    _ use: NumberSpace = .other
+  ) {
+    region = Self.name(range.lowerBound)
+    offset = range.lowerBound
+    offsetHex = hexadecimal(range.lowerBound)
+    byteCount = UInt64(range.count)
+    pages = UInt64(range.count) >> map.pageShift
+    firstLISN = sources?.lowerBound
+    lastLISN = sources?.upperBound
+    if let sources {
+      let numbers = [sources.lowerBound, sources.upperBound].map { LISN(rawValue: $0).description }
+      what = "ESB pages of LISN \(numbers[0])-\(numbers[1]) (\(use.rawValue))"
+    } else {
+      what = map.target(at: range.lowerBound)?.description ?? "-"
+    }
+  }
+
+  private static func name(_ offset: UInt64) -> String {
+    switch Region(rawValue: offset >> Region.shift) {
+    case .kernel: "kernel"
+    case .esb: "esb"
+    case .end: "end"
+    case .tima: "tima"
+    case .phb(let index): "phb \(index.rawValue)"
+    case .sourceState: "source state"
+    case .trace: "trace"
+    case nil: "-"
+    }
+  }
+
+  /// The segments as a table for people.
+  static func table(_ segments: [MapSegment]) -> String {
+    let head = ["region", "offset", "pages", "what"]
+    let rows = segments.map {
+      [$0.region, hexadecimal($0.offset, digits: 11), "\($0.pages)", $0.what]
+    }
+    return XIVECommands.table([head] + rows, rightAligned: [2])
+  }
+}
+
+private struct MapReport: Encodable {
+  let schemaVersion = 1
+  let sources: UInt32
+  let servers: UInt32
+  let devicePageBytes: UInt64
+  let esbPages: UInt32
+  let storeEOI: Bool
+  let segments: [MapSegment]
+  let counters: [String: UInt64]
+
+  init(_ device: borrowing XIVEDescriptor, _ counters: DeviceCounters, _ segments: [MapSegment]) {
+    sources = device.geometry.sourceCount
+    servers = device.geometry.serverCount
+    devicePageBytes = device.map.pageByteCount
+    esbPages = device.geometry.pagesPerSource
+    storeEOI = device.geometry.supportsStoreEOI
+    self.segments = segments
+    self.counters = [
+      "fills": counters.fills, "refusedFills": counters.refusedFills,
+      "exactLoads": counters.exactLoads, "exactStores": counters.exactStores,
+      "mappedStores": counters.mappedStores, "liveUpdates": counters.liveUpdates,
+      "events": counters.events, "guestErrors": counters.guestErrors,
+    ]
+  }
+}

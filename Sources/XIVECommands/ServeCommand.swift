@@ -1,0 +1,37 @@
+internal import ArgumentParser
+internal import DeviceFile
+internal import Logging
+internal import SystemCalls
+
+/// `xive serve`: serves a device file until it is told to stop.
+struct ServeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Serve a device file until SIGINT or SIGTERM.",
+    discussion: """
+      PATH becomes the device: a regular file, created when missing, that is mounted over while the server \
+      runs. Prints 'ready PATH' once it can be used, and tells systemd so. SIGINT and SIGTERM deliver what \
+      has been stored to mappings, unmount, and exit 0. The mount of a server that was killed is cleaned up.
+      """)
+
+  @Argument(help: "The device file.") var path: String
+  @OptionGroup var options: ServeOptions
+
+  func run() throws {
+    StopSignals.block()
+    let logger = Logger(label: "xive")
+    try reporting {
+      let device = try options.makeDevice()
+      let file = try DeviceFile(
+        serving: device, at: path, options: options.fileOptions, logger: logger)
+      print("ready \(path)")
+      flushOutput()
+      ServiceManager.notify("READY=1")
+      if file.waitForStop() == nil {
+        logger.notice("unmounted from outside", metadata: ["path": "\(file.path)"])
+      }
+      ServiceManager.notify("STOPPING=1")
+      file.stop()
+    }
+  }
+}

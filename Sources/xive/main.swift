@@ -1,0 +1,6 @@
+internal import ArgumentParser
+internal import Logging
+internal import XIVECommands
+
+LoggingSystem.bootstrap(StreamLogHandler.standardError)
+XIVECommand.main()
