@@ -1,0 +1,128 @@
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// What went wrong in the test's own machinery.
+public struct SupportFailure: Error, CustomStringConvertible {
+  /// What, with the object in it.
+  public let description: String
+  /// Creates a failure.
+  public init(_ description: String) { self.description = description }
+}
+
+/// Programs that are built beside the tests.
+public enum Built {
+  /// The path of a program that the package builds.
+  /// - Parameter name: the target's name.
+  /// - Returns: an absolute path.
+  public static func path(_ name: String) -> String { directory + "/" + name }
+
+  /// The directory of the build's products.
+  public static var directory: String {
+    let own = (try? MountTable.realPath("/proc/self/exe")) ?? ""
+    return own.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+  }
+
+  /// The top of the source tree.
+  public static var sourceRoot: String {
+    #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+  }
+}
+
+/// A directory of its own, gone with its owner.
+public struct TemporaryDirectory: ~Copyable {
+  /// An absolute path without spaces.
+  public let path: String
+
+  /// Creates an empty directory.
+  /// - Throws: ``SupportFailure``.
+  public init() throws {
+    var template = Array("/tmp/xive-test-XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else { throw SupportFailure("mkdtemp: errno \(errno)") }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit {
+    for name in entries { unsafe unlink(path + "/" + name) }
+    unsafe rmdir(path)
+  }
+
+  private var entries: [String] {
+    guard let directory = unsafe opendir(path) else { return [] }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+  }
+}
+
+/// A server process (`xive serve` unless told otherwise) on a file of its own.
+///
+/// Ends with its owner: by SIGTERM, else by SIGKILL, and no mount is left behind.
+public struct ServedDevice: ~Copyable {
+  /// The device file.
+  public let path: String
+  private let directory: TemporaryDirectory
+  private var server: ChildProcess
+  private var hasStopped = false
+
+  /// Starts a server and waits until the file can be used.
+  /// - Parameters:
+  ///   - options: options of `serve`.
+  ///   - program: the server's program and its words before the path.
+  /// - Throws: ``SupportFailure`` when it is not ready in 20 seconds.
+  public init(_ options: [String] = [], program: [String] = [Built.path("xive"), "serve"]) throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.path + "/device"
+    var server = try ChildProcess(program[0], Array(program.dropFirst()) + [path] + options)
+    guard server.line(within: 20_000) == "ready \(path)" else {
+      Self.cleanUp(server.id, path)
+      throw SupportFailure("\(program.joined(separator: " ")) \(path): did not become ready")
+    }
+    self.directory = directory
+    self.path = path
+    self.server = server
+  }
+
+  deinit { if !hasStopped { Self.cleanUp(server.id, path) } }
+
+  /// The server's process id.
+  public var processID: Int32 { server.id }
+
+  /// Sends the server a signal.
+  /// - Parameter number: the signal.
+  public func signal(_ number: Int32) { server.signal(number) }
+
+  /// Waits for the server's end.
+  /// - Parameter milliseconds: how long.
+  /// - Returns: the exit code, 128 plus a signal, or nil after the deadline.
+  public mutating func exitCode(within milliseconds: Int = 10_000) -> Int32? {
+    let code = server.exitCode(within: milliseconds)
+    if code != nil { hasStopped = MountTable.fileSystemType(at: path) == nil }
+    return code
+  }
+
+  /// Ends the server in good order.
+  /// - Returns: its exit code, or nil when it does not end.
+  public mutating func stop() -> Int32? {
+    signal(SIGTERM)
+    return exitCode()
+  }
+
+  private static func cleanUp(_ process: Int32, _ path: String) {
+    kill(process, SIGTERM)
+    for _ in 0..<5_000 where MountTable.fileSystemType(at: path) != nil {
+      MonotonicClock.sleep(nanoseconds: 1_000_000)
+    }
+    // The child's own owner ends the process; a mount that is left keeps the next run from starting.
+    while MountTable.fileSystemType(at: path) != nil {
+      kill(process, SIGKILL)
+      guard (try? MountTable.unmountLazily(path)) != nil else { return }
+    }
+  }
+}
