@@ -12,7 +12,7 @@ struct Reply: ~Copyable {
   private let unique: UInt64
   private let parts: UnsafeMutablePointer<iovec>
 
-  /// - Parameter parts: room for a header and for whatever is sent behind it.
+  /// Takes the duty over; `parts` has room for a header and for whatever is sent behind it.
   init(to unique: UInt64, on descriptor: CInt, unsafeParts parts: UnsafeMutablePointer<iovec>) {
     self.descriptor = descriptor
     self.unique = unique

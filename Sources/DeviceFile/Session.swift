@@ -19,7 +19,7 @@ final class Session: @unchecked Sendable {
     SessionLog.install()
     var operations = SessionOperations.table
     let words = unsafe Self.words(name: name)
-    defer { for unsafeword in unsafe words { unsafe free(word) } }
+    defer { unsafe words.forEach { unsafe free($0) } }
     let context = unsafe Unmanaged.passRetained(context)
     let created = unsafe words.withUnsafeBufferPointer { words -> OpaquePointer? in
       var arguments = unsafe fuse_args(

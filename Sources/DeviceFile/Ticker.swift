@@ -10,8 +10,7 @@ final class Ticker: Sendable {
   private let stopEvent: Event
   private let milliseconds: Int
 
-  /// Opens the file, which waits until it is served.
-  /// - Parameter milliseconds: time between two looks; 0 never looks.
+  /// Opens the file, which waits until it is served; looks every so many milliseconds, or never for 0.
   init(_ path: String, milliseconds: Int) throws(Errno) {
     file = try OwnedDescriptor(opening: path, .readWrite)
     stopEvent = try Event()

@@ -45,7 +45,7 @@ public struct ChildProcess: ~Copyable {
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var words = unsafe ([path] + arguments).map { unsafe strdup($0) }
     unsafe words.append(nil)
-    defer { for unsafeword in unsafe words { unsafe free(word) } }
+    defer { unsafe words.forEach { unsafe free($0) } }
     var id = Int32()
     let error = unsafe posix_spawn(&id, path, &actions, &attributes, words, environ)
     guard error == 0 else { throw Errno(rawValue: error) }

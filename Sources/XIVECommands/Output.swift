@@ -7,8 +7,7 @@ func printJSON(_ value: some Encodable) throws {
   print(String(decoding: try encoder.encode(value), as: UTF8.self))
 }
 
-/// Writes a number in hexadecimal.
-/// - Parameter digits: zeros are put in front up to so many.
+/// Writes a number in hexadecimal, with zeros in front up to so many digits.
 func hexadecimal(_ value: UInt64, digits: Int = 1) -> String {
   let text = String(value, radix: 16)
   return "0x" + String(repeating: "0", count: max(0, digits - text.count)) + text

@@ -39,7 +39,7 @@ public struct OffsetName: Hashable, Sendable {
       guard let plain = Self.number(words[0]) else { throw .malformed(text) }
       base = plain
     } else {
-      guard let target = Self.target(words) else { throw .malformed(text) }
+      guard let target = try Self.target(words, text) else { throw .malformed(text) }
       base = words[0] == "kernel" ? Self.kernelOffset(target, map) : map.offset(of: target)
       guard map.target(at: base) == target else { throw .outOfRange(text) }
     }
@@ -59,43 +59,49 @@ public struct OffsetName: Hashable, Sendable {
     return map.kernelOffset(of: lisn, half)
   }
 
-  private static func target(_ words: [String]) -> PageTarget? {
+  /// Finds the page that the words in front of `+` name; nil where they follow no form.
+  private static func target(_ words: [String], _ text: String) throws(Failure) -> PageTarget? {
     switch (words[0], words.count) {
     case ("esb", 3), ("kernel", 3):
-      guard let lisn = number(words[1]).flatMap(UInt32.init(exactly:)),
-        let half = ESBHalf(name: words[2])
-      else { return nil }
-      return .esb(LISN(rawValue: lisn), half)
+      guard let half = ESBHalf(name: words[2]) else { return nil }
+      return .esb(LISN(rawValue: try index(words[1], text)), half)
     case ("end", 3):
-      guard let index = number(words[1]).flatMap(UInt32.init(exactly:)),
-        let half = ["esn": ENDHalf.notification, "ese": .escalation][words[2]]
-      else { return nil }
-      return .end(index: index, half)
+      guard let half = ["esn": ENDHalf.notification, "ese": .escalation][words[2]] else {
+        return nil
+      }
+      return .end(index: try index(words[1], text), half)
     case ("tima", 2):
       return TIMAView(name: words[1]).map { .connectedTIMA($0) }
     case ("tima", 3):
-      guard let server = number(words[1]).flatMap(UInt32.init(exactly:)),
-        let view = TIMAView(name: words[2])
-      else { return nil }
-      return .tima(Server(rawValue: server), view)
+      guard let view = TIMAView(name: words[2]) else { return nil }
+      return .tima(Server(rawValue: try index(words[1], text)), view)
     case ("phb", 3):
-      guard
-        let phb = number(words[1]).flatMap(UInt16.init(exactly:)).flatMap(PHBIndex.init(rawValue:)),
-        let irq = number(words[2]).flatMap(UInt16.init(exactly:))
-      else { return nil }
-      return .phb(phb, HardwareIRQ(rawValue: irq))
+      let number: UInt16 = try index(words[1], text)
+      let irq = HardwareIRQ(rawValue: try index(words[2], text))
+      guard let phb = PHBIndex(rawValue: number) else { throw .outOfRange(text) }
+      return .phb(phb, irq)
     default:
       return nil
     }
+  }
+
+  private static func index<Number: FixedWidthInteger>(_ word: String, _ text: String)
+    throws(Failure) -> Number
+  {
+    guard let value = number(word) else { throw .malformed(text) }
+    guard let number = Number(exactly: value) else { throw .outOfRange(text) }
+    return number
   }
 
   /// Reads a decimal or 0x hexadecimal number.
   /// - Parameter text: digits.
   /// - Returns: the value, or nil when it is no number of 64 bits.
   public static func number(_ text: String) -> UInt64? {
-    guard text.first?.isHexDigit == true else { return nil }
-    return text.hasPrefix("0x") || text.hasPrefix("0X")
-      ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
+    let isHexadecimal = text.hasPrefix("0x") || text.hasPrefix("0X")
+    let digits = text.dropFirst(isHexadecimal ? 2 : 0)
+    // A digit first: the standard library takes a sign, which no offset has.
+    guard digits.first?.isHexDigit == true else { return nil }
+    return UInt64(digits, radix: isHexadecimal ? 16 : 10)
   }
 }
 

@@ -46,9 +46,8 @@ public struct PageSignature: Hashable, Sendable {
     self.deviceOffset = deviceOffset
   }
 
-  /// Reads a signature from the values of its eight big-endian words.
+  /// Reads a signature from the values of its eight big-endian words; nil when they are no signature.
   /// - Parameter registers: the words, as 8-byte loads give them.
-  /// - Returns: nil when they are no signature.
   public init?(registers: InlineArray<8, UInt64>) {
     guard registers[0] == Self.magic, let backing = Backing(rawValue: UInt32(registers[2] >> 32))
     else { return nil }

@@ -32,7 +32,9 @@ public struct SourceCells: @unchecked Sendable {
   ///   - count: number of sources.
   public init(unsafeMemory memory: UnsafeMutableRawBufferPointer, count: Int) {
     precondition(memory.count >= Self.byteCount(for: count), "memory too small for the cells")
-    guard let base = memory.baseAddress else { preconditionFailure("no memory for the cells") }
+    guard let base = memory.baseAddress, Int(bitPattern: base) % 64 == 0 else {
+      preconditionFailure("memory for the cells must be aligned to 64 bytes")
+    }
     let bytes = Self.byteCount(for: count)
     unsafe cells = base.bindMemory(to: Atomic<UInt8>.self, capacity: bytes)
     stride = Self.stride(for: count)

@@ -79,6 +79,8 @@ extension SourceState {
   /// Source: QEMU `hw/intc/xive.c`, `xive_source_esb_eoi`, `xive_source_lsi_trigger`,
   /// `xive_source_set_irq`; creation from Linux `book3s_xive_native.c`,
   /// `kvmppc_xive_native_set_source`, which never clears what an earlier call set.
+  /// Differs: when a queued (11) level interrupt ends while its line is held, the queued event is forwarded
+  /// as for any source; QEMU forgets it and answers 0. Q has no meaning for an LSI on hardware.
   /// - Parameter event: what happens.
   /// - Returns: the loaded value and whether the router hears of it.
   public mutating func perform(_ event: SourceEvent) -> SourceOutcome {
@@ -99,7 +101,7 @@ extension SourceState {
       return SourceOutcome()
     case .create(let lsi, let asserted):
       isLSI = isLSI || lsi
-      isAsserted = isAsserted || (isLSI && asserted)
+      isAsserted = isAsserted || (lsi && asserted)
       isCreated = true
       pq = .off
       return SourceOutcome()
