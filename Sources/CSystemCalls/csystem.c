@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -171,6 +172,29 @@ void csystem_sleep_nanoseconds(uint64_t nanoseconds) {
 }
 
 void csystem_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+static sigjmp_buf probe_return;
+static const void *volatile probe_fault;
+
+static void probe_failed(int number, siginfo_t *info, void *context) {
+  (void)context;
+  probe_fault = info->si_addr;
+  siglongjmp(probe_return, number);
+}
+
+int csystem_probe64(const void *address, uint64_t *value, const void **fault) {
+  struct sigaction ours = {.sa_sigaction = probe_failed, .sa_flags = SA_SIGINFO};
+  struct sigaction bus, segment;
+  sigemptyset(&ours.sa_mask);
+  sigaction(SIGBUS, &ours, &bus);
+  sigaction(SIGSEGV, &ours, &segment);
+  int number = sigsetjmp(probe_return, 1);
+  if (number == 0) *value = csystem_load64(address);
+  sigaction(SIGBUS, &bus, NULL);
+  sigaction(SIGSEGV, &segment, NULL);
+  *fault = probe_fault;
+  return number;
+}
 
 static void stop_signals(sigset_t *set) {
   sigemptyset(set);

@@ -35,7 +35,8 @@ public final class DeviceFile {
   private let loop: RequestLoop
   private let notifier: Notifier
   private let ticker: Ticker
-  private let threads: ThreadGroup
+  private let requestThreads = ThreadGroup()
+  private let otherThreads = ThreadGroup()
 
   /// Mounts a device and starts to serve it; when this returns the file can be used.
   /// - Parameters:
@@ -59,20 +60,20 @@ public final class DeviceFile {
       SessionContext(device, mountPoint.underlying), at: mountPoint.path, name: options.name)
     loop = try RequestLoop(
       session, device, notifier, options.observer, spinCount: options.spinCount)
-    threads = ThreadGroup()
     do {
       try OwnedDescriptor.makeNonblocking(unsafe fuse_session_fd(session.pointer))
       for index in 0..<max(2, options.threadCount) {
-        try threads.start("request-\(index)") { [loop] in loop.run() }
+        try requestThreads.start("request-\(index)") { [loop] in loop.run() }
       }
-      try threads.start("notifier") { [notifier, session] in notifier.run(session, device) }
+      try otherThreads.start("notifier") { [notifier, session] in notifier.run(session, device) }
       // This open waits for the first request to be served: after it the file can be used.
       ticker = try Ticker(mountPoint.path, milliseconds: options.tickMilliseconds)
-      try threads.start("ticker") { [ticker] in ticker.run() }
+      try otherThreads.start("ticker") { [ticker] in ticker.run() }
     } catch {
-      loop.stop()
       notifier.stop()
-      threads.join()
+      otherThreads.join()
+      loop.stop()
+      requestThreads.join()
       session.unmount()
       throw .system(mountPoint.path, error)
     }
@@ -88,10 +89,12 @@ public final class DeviceFile {
   ///
   /// Consumers that still have the file get `ENOTCONN`, and `SIGBUS` on pages that they had not touched.
   public func stop() {
+    // In this order: write-back and notifications wait for requests to be served.
     ticker.stop()
     notifier.stop()
+    otherThreads.join()
     loop.stop()
-    threads.join()
+    requestThreads.join()
     session.unmount()
   }
 }

@@ -12,7 +12,7 @@ final class Ticker: Sendable {
 
   /// Opens the file, which waits until it is served; looks every so many milliseconds, or never for 0.
   init(_ path: String, milliseconds: Int) throws(Errno) {
-    file = try OwnedDescriptor(opening: path, .readWrite)
+    file = try OwnedDescriptor(opening: path, [])
     stopEvent = try Event()
     self.milliseconds = milliseconds
   }

@@ -71,4 +71,26 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
   public func synchronize() throws(Errno) {
     guard unsafe msync(base, byteCount, MS_SYNC) == 0 else { throw Errno(rawValue: errno) }
   }
+
+  /// What became of a careful load.
+  public enum Probe: Hashable, Sendable {
+    /// The register's value.
+    case value(UInt64)
+    /// A signal (`SIGBUS` for a hole) and the byte offset in the mapping that it named.
+    case fault(signal: Int32, offset: Int)
+  }
+
+  /// Loads a register where there may be none.
+  ///
+  /// Thread rule: replaces the process's handlers of SIGBUS and SIGSEGV while it runs; one thread at a time.
+  /// - Parameter offset: byte offset in the mapping, a multiple of 8.
+  /// - Returns: the value or the fault.
+  public func probe(at offset: Int) -> Probe {
+    precondition(offset >= 0 && offset + 8 <= byteCount && offset & 7 == 0)
+    var value: UInt64 = 0
+    var fault: UnsafeRawPointer?
+    let signal = unsafe csystem_probe64(base + offset, &value, &fault)
+    guard signal != 0 else { return .value(value) }
+    return .fault(signal: signal, offset: unsafe Int(bitPattern: fault) - Int(bitPattern: base))
+  }
 }

@@ -119,7 +119,8 @@ struct MapSegment: Encodable {
   }
 }
 
-private struct MapReport: Encodable {
+/// What `--json` prints.
+struct MapReport: Encodable {
   let schemaVersion = 1
   let sources: UInt32
   let servers: UInt32
@@ -136,11 +137,17 @@ private struct MapReport: Encodable {
     esbPages = device.geometry.pagesPerSource
     storeEOI = device.geometry.supportsStoreEOI
     self.segments = segments
-    self.counters = [
-      "fills": counters.fills, "refusedFills": counters.refusedFills,
-      "exactLoads": counters.exactLoads, "exactStores": counters.exactStores,
-      "mappedStores": counters.mappedStores, "liveUpdates": counters.liveUpdates,
-      "events": counters.events, "guestErrors": counters.guestErrors,
+    self.counters = Dictionary(uniqueKeysWithValues: counters.named)
+  }
+}
+
+extension DeviceCounters {
+  /// The counters with the names that programs read.
+  var named: [(String, UInt64)] {
+    [
+      ("fills", fills), ("refusedFills", refusedFills), ("exactLoads", exactLoads),
+      ("exactStores", exactStores), ("mappedStores", mappedStores), ("liveUpdates", liveUpdates),
+      ("events", events), ("guestErrors", guestErrors),
     ]
   }
 }

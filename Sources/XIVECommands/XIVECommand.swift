@@ -13,7 +13,8 @@ public struct XIVECommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self,
+      ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self, DemoCommand.self,
+      ConsumerCommand.self,
     ])
 
   /// Creates the command.

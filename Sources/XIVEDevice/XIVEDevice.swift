@@ -62,6 +62,14 @@ public final class XIVEDevice: PagedDevice {
     sources.backings.publishIPI(lisn)
   }
 
+  /// What serves a source's pages now, and how often that has changed.
+  /// - Parameter lisn: the source.
+  /// - Returns: the word that the fault path reads, or nil for a source that was never created.
+  public func backingWord(of lisn: LISN) -> BackingWord? {
+    let word = sources.backings[lisn]
+    return word.backing == nil ? nil : word
+  }
+
   /// Performs one event on a source, forwards what follows, and refreshes its mapped pages.
   /// - Returns: the value that a load gives.
   @discardableResult

@@ -1,0 +1,84 @@
+internal import ArgumentParser
+internal import DeviceFile
+internal import Logging
+internal import SystemCalls
+internal import XIVEClient
+internal import XIVEDevice
+internal import XIVEModel
+
+/// `xive demo`: everything in one go.
+struct DemoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "demo",
+    abstract: "Show everything in one go, on a device that it serves itself.",
+    discussion: """
+      Serves a device in a temporary place and has other processes use it: a Swift consumer, the program \
+      named by --consumer, and QEMU where it is installed. Shows what they see and the faults that the \
+      server resolved. Exits with 0 when everything was as expected.
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "A consumer to run on the device too, such as tools/examples/consumer.c compiled. It is given the "
+        + "path, a LISN, and --hole with a LISN that does not exist.", valueName: "program"))
+  var consumer: String?
+
+  /// A message source that consumers play with, and one that exists only once the demo creates it.
+  private static let lisn = LISN(rawValue: 0x1304)
+  private static let hole = LISN(rawValue: 0x1340)
+
+  func run() throws {
+    let faults = FaultLog()
+    var stage = DemoStage()
+    let device = try makeDevice()
+    let host = try reporting { try DemoHost(device, faults) }
+    stage.title("A device file: \(host.path)")
+    try reporting { try showMap(host.path) }
+
+    stage.title("A Swift consumer, in a process of its own")
+    stage.run(Program.own, ["consumer", host.path, "\(Self.lisn)", "\(Self.hole)"])
+    stage.show(faults.take(), device)
+
+    if let consumer {
+      stage.title("A C consumer, built with nothing but xive.h and cc")
+      // The hole of before exists now; its neighbour is the next.
+      let next = LISN(rawValue: Self.hole.rawValue + 1)
+      stage.run(consumer, [host.path, "\(Self.lisn)", "--hole", "\(next)"])
+      stage.show(faults.take(), device)
+    }
+    stage.title("QEMU, unmodified: memory-backend-file and ivshmem-plain")
+    if let qemu = Program.find("qemu-system-x86_64") {
+      stage.expect(QEMUConsumer.run(qemu, host.path, device.map))
+      stage.show(faults.take(), device)
+    } else {
+      stage.note("skipped: qemu-system-x86_64 is not installed: apt-get install qemu-system-x86")
+    }
+    stage.title("Summary")
+    try reporting { try showCounters(host.path) }
+    host.stop()
+    stage.note(
+      stage.failures == 0 ? "everything was as expected" : "\(stage.failures) things went wrong")
+    if stage.failures > 0 { throw Exit.failed }
+  }
+
+  private func makeDevice() throws -> XIVEDevice {
+    let device = XIVEDevice(Configuration())
+    // As a pseries guest has them: IPIs, a level interrupt of a PHB, messages.
+    let sources: [(ClosedRange<UInt32>, Bool)] = [
+      (0x0...0xf, false), (0x1200...0x1203, true), (0x1300...0x130f, false),
+    ]
+    for (range, isLSI) in sources {
+      for number in range { try device.createSource(LISN(rawValue: number), isLSI: isLSI) }
+    }
+    return device
+  }
+
+  private func showMap(_ path: String) throws {
+    try MapCommand.parse([path]).run()
+  }
+
+  private func showCounters(_ path: String) throws {
+    let counters = try XIVEDescriptor(path, isWritable: false).counters()
+    print(table(counters.named.map { ["  " + $0.0, "\($0.1)"] }, rightAligned: [1]))
+  }
+}
