@@ -112,6 +112,8 @@ int csystem_probe_open(const char *path, int milliseconds) {
 
 int csystem_unmount_lazily(const char *path) { return RESULT(umount2(path, MNT_DETACH)); }
 
+int csystem_unmount_forcibly(const char *path) { return RESULT(umount2(path, MNT_FORCE)); }
+
 int csystem_pipe(int ends[2]) { return RESULT(pipe2(ends, O_CLOEXEC)); }
 
 int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **address) {

@@ -1,7 +1,7 @@
 internal import CFuse3
 public import Logging
 public import PagedDevice
-internal import SystemCalls
+public import SystemCalls
 internal import SystemPackage
 
 /// A paged device, served as one file.
@@ -22,6 +22,8 @@ public final class DeviceFile {
     public var threadCount = 4
     /// Reads without a result before the request loop sleeps; 0 never spins.
     public var spinCount = MonotonicClock.processorCount > 1 ? 200 : 0
+    /// Frees consumers when this process is killed at a bad moment; nil: they may then hang.
+    public var watchdog: Watchdog?
     /// Hears of answered requests; nil costs nothing.
     public var observer: (any RequestObserver)?
 
@@ -69,6 +71,7 @@ public final class DeviceFile {
       // This open waits for the first request to be served: after it the file can be used.
       ticker = try Ticker(mountPoint.path, milliseconds: options.tickMilliseconds)
       try otherThreads.start("ticker") { [ticker] in ticker.run() }
+      try options.watchdog?.arm(mountPoint.path)
     } catch {
       notifier.stop()
       otherThreads.join()

@@ -30,6 +30,17 @@ public enum MountTable {
     try valueOrErrno(unsafe csystem_unmount_lazily(path))
   }
 
+  /// Ends the connection of a FUSE mount, and unmounts it when nobody uses it.
+  /// - Parameter path: the mount point.
+  /// - Throws: the error of `umount2`, other than that it is in use.
+  public static func abortConnection(_ path: String) throws(Errno) {
+    do {
+      try valueOrErrno(unsafe csystem_unmount_forcibly(path))
+    } catch {
+      if error != .resourceBusy { throw error }
+    }
+  }
+
   /// Opens a file in another process, to see whether anybody answers there.
   /// - Parameters:
   ///   - path: the file.

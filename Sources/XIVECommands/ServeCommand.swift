@@ -21,9 +21,11 @@ struct ServeCommand: ParsableCommand {
     StopSignals.block()
     let logger = Logger(label: "xive")
     try reporting {
+      // First of all: the child is a fork, and the device's tables are large.
+      var fileOptions = options.fileOptions
+      fileOptions.watchdog = try Watchdog()
       let device = try options.makeDevice()
-      let file = try DeviceFile(
-        serving: device, at: path, options: options.fileOptions, logger: logger)
+      let file = try DeviceFile(serving: device, at: path, options: fileOptions, logger: logger)
       print("ready \(path)")
       flushOutput()
       ServiceManager.notify("READY=1")

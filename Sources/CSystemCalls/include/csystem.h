@@ -34,6 +34,7 @@ int csystem_drop_cache(int fd, uint64_t offset, uint64_t length);
 /// Opens `path` read-only in a child process. Returns 0, -errno of the open, or -ETIMEDOUT.
 int csystem_probe_open(const char *path, int milliseconds);
 int csystem_unmount_lazily(const char *path);
+int csystem_unmount_forcibly(const char *path);
 
 /// A pipe that children do not inherit by themselves: read end, write end.
 int csystem_pipe(int ends[2]);
@@ -64,6 +65,18 @@ void csystem_block_stop_signals(void);
 int csystem_wait_stop_signal(int fd);
 /// Sends a state line to systemd; 0 also when nobody asked for it.
 int csystem_notify_service_manager(const char *state);
+
+// Watchdog: a child process that ends the connection of a mount whose server was killed and cannot end
+// because one of its threads waits for an answer that nobody will give.
+/// What is watched: the mount point, below PIPE_BUF so that it is written at once, and its device number.
+struct csystem_watched {
+  uint64_t device;
+  char path[4000];
+};
+/// Starts the child. Returns its process id; `control` arms it.
+int csystem_start_watchdog(int *control);
+int csystem_arm_watchdog(int control, const char *path);
+void csystem_end_watchdog(int child);
 
 // Register pages: a load or a store must happen exactly where and as often as it is written.
 static inline uint64_t csystem_load64(const void *address) {

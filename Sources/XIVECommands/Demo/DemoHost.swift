@@ -21,6 +21,7 @@ final class DemoHost {
     var options = DeviceFile.Options()
     options.name = "xive"
     options.observer = observer
+    options.watchdog = try Watchdog()
     file = try DeviceFile(
       serving: device, at: path, options: options, logger: Logger(label: "xive"))
     finished = SharedEvent(try Event())

@@ -1,0 +1,152 @@
+#define _GNU_SOURCE
+#include "csystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// Everything here runs in a forked child: async-signal-safe calls only, no allocation.
+
+enum state { ALIVE, DYING, GONE };
+
+/// Appends a decimal number; the caller has left room.
+static char *append_number(char *at, unsigned number) {
+  char digits[12];
+  int count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while ((number /= 10) > 0);
+  while (count > 0) *at++ = digits[--count];
+  *at = 0;
+  return at;
+}
+
+static char *append_text(char *at, const char *text) { return stpcpy(at, text); }
+
+/// Reads what a thread is doing. A thread that will end as soon as it can has SIGKILL pending, whether
+/// somebody killed the process or it exits by itself.
+static enum state thread_state(const char *tasks, const char *thread) {
+  char path[96], text[2048];
+  append_text(append_text(append_text(append_text(path, tasks), "/"), thread), "/status");
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return GONE;
+  ssize_t count = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (count <= 0) return GONE;
+  text[count] = 0;
+  const char *state = strstr(text, "\nState:\t"), *pending = strstr(text, "\nSigPnd:\t");
+  if (state == NULL || pending == NULL) return ALIVE;
+  if (state[8] == 'Z' || state[8] == 'X') return GONE;
+  unsigned long long signals = strtoull(pending + 9, NULL, 16);
+  return signals >> (SIGKILL - 1) & 1 ? DYING : ALIVE;
+}
+
+static enum state process_state(unsigned process) {
+  char tasks[48];
+  append_text(append_number(append_text(tasks, "/proc/"), process), "/task");
+  int fd = open(tasks, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return GONE;
+  struct entry { uint64_t inode; int64_t next; unsigned short length; unsigned char type; char name[]; };
+  _Alignas(8) char buffer[4096];
+  enum state worst = GONE;
+  for (long count; worst != ALIVE && (count = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0;) {
+    for (long at = 0; at < count;) {
+      const struct entry *entry = (const struct entry *)(buffer + at);
+      at += entry->length;
+      if (entry->name[0] == '.') continue;
+      enum state state = thread_state(tasks, entry->name);
+      if (state < worst) worst = state;
+    }
+  }
+  close(fd);
+  return worst;
+}
+
+/// Ends the connection of the mount on `path`, if it still is the one that we watch.
+static void abort_connection(const char *path, uint64_t device) {
+  struct statx info;
+  // Without asking the server: it cannot answer.
+  if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &info) != 0) return;
+  if (makedev(info.stx_dev_major, info.stx_dev_minor) == device) umount2(path, MNT_FORCE);
+}
+
+static _Noreturn void watch(unsigned server, int control, const sigset_t *deaths) {
+  struct csystem_watched mount;
+  size_t got = 0;
+  while (got < sizeof mount) {
+    ssize_t count = read(control, (char *)&mount + got, sizeof mount - got);
+    if (count == 0 || (count < 0 && errno != EINTR)) _exit(0);
+    if (count > 0) got += (size_t)count;
+  }
+  for (;;) {
+    while (sigwaitinfo(deaths, NULL) < 0) {}
+    // The thread that started us has ended. Its process may live on, may be on its way out (threads that
+    // are just exiting look alive), or may hang there: give it a moment.
+    enum state state = ALIVE;
+    for (int look = 0; look < 50; look++) {
+      state = process_state(server);
+      if (state == GONE) _exit(0);
+      csystem_sleep_nanoseconds(5000000);
+    }
+    if (state == DYING) {
+      abort_connection(mount.path, mount.device);
+      _exit(0);
+    }
+  }
+}
+
+int csystem_start_watchdog(int *control) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+  sigset_t deaths, before;
+  sigemptyset(&deaths);
+  sigaddset(&deaths, SIGUSR1);
+  // Blocked before the fork, so that the child cannot miss it.
+  pthread_sigmask(SIG_BLOCK, &deaths, &before);
+  pid_t server = getpid();
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[0], 0);
+    close_range(1, ~0u, 0);
+    // The terminal's signals are the server's to handle; it ends us.
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    prctl(PR_SET_NAME, "watchdog");
+    prctl(PR_SET_PDEATHSIG, SIGUSR1);
+    if (getppid() != server) _exit(0);
+    watch((unsigned)server, 0, &deaths);
+  }
+  int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  close(ends[0]);
+  if (child < 0) {
+    close(ends[1]);
+    return -error;
+  }
+  *control = ends[1];
+  return child;
+}
+
+int csystem_arm_watchdog(int control, const char *path) {
+  struct csystem_watched mount = {0};
+  struct statx info;
+  if (strlen(path) >= sizeof mount.path) return -ENAMETOOLONG;
+  if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &info) != 0) return -errno;
+  strcpy(mount.path, path);
+  mount.device = makedev(info.stx_dev_major, info.stx_dev_minor);
+  ssize_t written = write(control, &mount, sizeof mount);
+  return written == sizeof mount ? 0 : -EIO;
+}
+
+void csystem_end_watchdog(int child) {
+  kill(child, SIGKILL);
+  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+}
