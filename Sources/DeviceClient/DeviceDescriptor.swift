@@ -31,16 +31,19 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
   }
 
   /// Performs one exact load of 8 bytes.
+  ///
+  /// Never repeated, whatever happens: a load can be an operation, and may have taken effect.
   /// - Parameter offset: device offset, a multiple of 8.
   /// - Returns: the register's value.
-  /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason.
+  /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason; `EIO` when the file gives
+  ///   fewer than 8 bytes, as a file that is no device does.
   public func load(at offset: UInt64) throws(DeviceClientError) -> UInt64 {
     var value: UInt64 = 0
-    do {
-      _ = try unsafe withUnsafeMutableBytes(of: &value) { bytes throws(Errno) in
+    try access(offset) { () throws(Errno) in
+      try unsafe withUnsafeMutableBytes(of: &value) { bytes throws(Errno) in
         try unsafe file.read(into: bytes, at: offset)
       }
-    } catch { throw .access(offset: offset, error) }
+    }
     return UInt64(bigEndian: value)
   }
 
@@ -48,13 +51,23 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
   /// - Parameters:
   ///   - value: the register's value.
   ///   - offset: device offset, a multiple of 8.
-  /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason.
+  /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason; `EIO` when the file takes
+  ///   fewer than 8 bytes.
   public func store(_ value: UInt64, at offset: UInt64) throws(DeviceClientError) {
-    do {
-      _ = try unsafe withUnsafeBytes(of: value.bigEndian) { bytes throws(Errno) in
+    try access(offset) { () throws(Errno) in
+      try unsafe withUnsafeBytes(of: value.bigEndian) { bytes throws(Errno) in
         try unsafe file.write(bytes, at: offset)
       }
-    } catch { throw .access(offset: offset, error) }
+    }
+  }
+
+  /// Makes one transfer, which is whole or an error.
+  private func access(_ offset: UInt64, _ transfer: () throws(Errno) -> Int)
+    throws(DeviceClientError)
+  {
+    let byteCount: Int
+    do { byteCount = try transfer() } catch { throw .access(offset: offset, error) }
+    guard byteCount == 8 else { throw .access(offset: offset, .ioError) }
   }
 
   /// Makes a control request.

@@ -38,11 +38,11 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     rawValue = try valueOrErrno(unsafe csystem_open(path, mode.rawValue, 0o600))
   }
 
-  /// Reads at an offset, one system call.
+  /// Reads at an offset: one system call, which is not repeated after a signal, for it may have taken effect.
   /// - Parameters:
   ///   - bytes: where to.
   ///   - offset: byte offset in the file.
-  /// - Returns: the number of bytes read.
+  /// - Returns: the number of bytes read, 0 at the end of the file.
   /// - Throws: the error of `pread`.
   public func read(into bytes: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno)
     -> Int
@@ -50,7 +50,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     unsafe try valueOrErrno(csystem_pread(rawValue, bytes.baseAddress, bytes.count, offset))
   }
 
-  /// Writes at an offset, one system call.
+  /// Writes at an offset: one system call, which is not repeated after a signal, for it may have taken effect.
   /// - Parameters:
   ///   - bytes: what.
   ///   - offset: byte offset in the file.
