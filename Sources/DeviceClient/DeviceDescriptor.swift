@@ -72,9 +72,10 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
 
   /// Makes a control request.
   /// - Parameters:
-  ///   - number: the request's number.
+  ///   - number: the request's number, with the payload's size encoded as Linux's `_IOC` does.
   ///   - payload: its bytes; the answer is left in them.
   /// - Returns: what the device returned.
+  /// - Precondition: the payload has at least the bytes that the number encodes.
   /// - Throws: ``DeviceClientError/control(_:_:)`` with the device's reason.
   @discardableResult
   public func control(_ number: UInt32, _ payload: inout [UInt8]) throws(DeviceClientError) -> Int32

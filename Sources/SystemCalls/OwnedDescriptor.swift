@@ -62,12 +62,14 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
 
   /// Makes a control request.
   /// - Parameters:
-  ///   - request: its number.
+  ///   - request: its number, with the payload's size encoded as Linux's `_IOC` does.
   ///   - payload: the argument's bytes; the answer is left in them.
   /// - Returns: what the call returned.
+  /// - Precondition: the payload has at least the bytes that the number encodes, for so many may be written.
   /// - Throws: the error of `ioctl`.
   @discardableResult
   public func control(_ request: UInt32, _ payload: inout [UInt8]) throws(Errno) -> CInt {
+    precondition(payload.count >= Int(request >> 16 & 0x3fff), "payload of request \(request)")
     let result = unsafe payload.withUnsafeMutableBytes { bytes in
       unsafe csystem_ioctl(rawValue, request, bytes.baseAddress)
     }
