@@ -9,6 +9,8 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
   private let file: OwnedDescriptor
   /// The device page's size in bytes.
   public let pageByteCount: Int
+  /// Whether anything may be changed through it.
+  public let isWritable: Bool
 
   /// Opens a device file.
   /// - Parameters:
@@ -21,6 +23,7 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
     }
     pageByteCount = try Self.named(path) { () throws(Errno) in try file.status().blockByteCount }
     self.file = file
+    self.isWritable = isWritable
   }
 
   /// Gives an error of opening the path that it belongs to.
@@ -95,19 +98,20 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
   /// - Parameters:
   ///   - offset: device offset, a multiple of the device page.
   ///   - byteCount: bytes, a multiple of the device page.
-  ///   - isWritable: whether stores are allowed.
+  ///   - isWritable: whether stores are allowed; as the descriptor was opened, unless told otherwise.
   ///   - sharing: must be ``Sharing/shared``.
   /// - Returns: the mapping.
   /// - Throws: ``DeviceClientError`` with offset and size.
   public func map(
-    offset: UInt64, byteCount: Int, isWritable: Bool = true, sharing: Sharing = .shared
+    offset: UInt64, byteCount: Int, isWritable: Bool? = nil, sharing: Sharing = .shared
   ) throws(DeviceClientError) -> MappedRegion {
     guard sharing == .shared else { throw .privateMapping(offset: offset) }
     guard byteCount > 0, offset % UInt64(pageByteCount) == 0, byteCount % pageByteCount == 0 else {
       throw .unaligned(offset: offset, byteCount: byteCount)
     }
     do {
-      return try MappedRegion(file, offset: offset, byteCount: byteCount, isWritable: isWritable)
+      return try MappedRegion(
+        file, offset: offset, byteCount: byteCount, isWritable: isWritable ?? self.isWritable)
     } catch { throw .map(offset: offset, byteCount: byteCount, error) }
   }
 

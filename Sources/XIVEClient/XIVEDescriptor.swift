@@ -106,6 +106,8 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
 
   // MARK: - Mappings
 
+  // Stores are allowed in all of them as far as the descriptor allows changes.
+
   /// Maps the kernel's window as a VMM does on the kernel's device.
   ///
   /// The kernel refuses any other offset or a longer mapping with `EINVAL` in `mmap` itself; a file cannot, so
@@ -132,6 +134,8 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   }
 
   /// Maps both ESB pages of one source.
+  ///
+  /// Where sources have one page, the first of the two is a hole.
   /// - Parameter lisn: the source.
   /// - Returns: the mapping: the trigger page, then the management page.
   /// - Throws: ``XIVEClientError``.
