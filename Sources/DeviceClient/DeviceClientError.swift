@@ -14,14 +14,14 @@ public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertibl
   case unaligned(offset: UInt64, byteCount: Int)
   /// A private writable mapping would keep its stores to itself: it is refused with `EINVAL`.
   case privateMapping(offset: UInt64)
-  /// Stores to a mapping could not be delivered.
-  case synchronize(Errno)
+  /// The pages that exist cannot be listed.
+  case segments(after: UInt64, Errno)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
     switch self {
     case .open(_, let error), .access(_, let error), .control(_, let error),
-      .map(_, _, let error), .synchronize(let error):
+      .map(_, _, let error), .segments(_, let error):
       error
     case .unaligned, .privateMapping: .invalidArgument
     }
@@ -40,7 +40,8 @@ public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertibl
       "\(count) bytes at offset \(hex(offset)): must be whole device pages"
     case .privateMapping(let offset):
       "offset \(hex(offset)): a private mapping would keep its stores to itself: map it shared"
-    case .synchronize(let error): "stores to the mapping were not delivered: \(error)"
+    case .segments(let offset, let error):
+      "the pages from offset \(hex(offset)) on cannot be listed: \(error)"
     }
   }
 

@@ -117,16 +117,25 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
 
   /// Lists the runs of pages that exist now, in ascending order.
   /// - Returns: device offsets.
-  public func segments() -> [Range<UInt64>] {
+  /// - Throws: ``DeviceClientError/segments(after:_:)``, such as `ENOTCONN` when the server has gone.
+  public func segments() throws(DeviceClientError) -> [Range<UInt64>] {
     var result: [Range<UInt64>] = []
     var position: UInt64 = 0
-    // The device answers ENXIO behind the last one.
-    while let start = try? file.seek(from: position, toHole: false),
-      let end = try? file.seek(from: start, toHole: true), end > start
-    {
-      result.append(start..<end)
-      position = end
+    while let segment = try segment(after: position) {
+      // Empty when the page has gone between the two questions that it takes.
+      if !segment.isEmpty { result.append(segment) }
+      position = segment.upperBound
     }
     return result
+  }
+
+  private func segment(after position: UInt64) throws(DeviceClientError) -> Range<UInt64>? {
+    do {
+      let start = try file.seek(from: position, toHole: false)
+      let end = try file.seek(from: start, toHole: true)
+      return start..<max(start, end)
+    } catch .noSuchAddressOrDevice {
+      return nil
+    } catch { throw .segments(after: position, error) }
   }
 }

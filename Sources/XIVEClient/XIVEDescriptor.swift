@@ -161,6 +161,13 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
 
   // MARK: - The device's own figures
 
+  /// Lists the runs of pages that exist now, in ascending order.
+  /// - Returns: device offsets.
+  /// - Throws: ``XIVEClientError``.
+  public func segments() throws(XIVEClientError) -> [Range<UInt64>] {
+    try wrap { () throws(DeviceClientError) in try device.segments() }
+  }
+
   /// Asks what the device has done.
   /// - Returns: its counters.
   /// - Throws: ``XIVEClientError``.

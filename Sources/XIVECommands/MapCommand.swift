@@ -18,7 +18,7 @@ struct MapCommand: ParsableCommand {
   func run() throws {
     try reporting {
       let device = try XIVEDescriptor(path, isWritable: false)
-      let segments = MapSegment.all(of: device)
+      let segments = try MapSegment.all(of: device)
       if json {
         try printJSON(MapReport(device, try device.counters(), segments))
       } else {
@@ -54,9 +54,9 @@ struct MapSegment: Encodable {
   var lastLISN: UInt32?
 
   /// The segments of a device, ESB runs cut where the pseries use of the numbers changes.
-  static func all(of device: borrowing XIVEDescriptor) -> [MapSegment] {
+  static func all(of device: borrowing XIVEDescriptor) throws(XIVEClientError) -> [MapSegment] {
     let map = device.map
-    return device.device.segments().flatMap { split($0, map) }
+    return try device.segments().flatMap { split($0, map) }
   }
 
   private static func split(_ range: Range<UInt64>, _ map: DeviceMap) -> [MapSegment] {
