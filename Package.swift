@@ -61,7 +61,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "XIVEClient",
-      dependencies: ["CXIVE", "DeviceClient", "XIVEModel", "SystemCalls"],
+      dependencies: [
+        "CXIVE", "DeviceClient", "XIVEModel", "SystemCalls",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
       swiftSettings: strict),
 
     // The command.

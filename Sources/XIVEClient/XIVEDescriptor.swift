@@ -1,6 +1,7 @@
 internal import CXIVE
 public import DeviceClient
 public import SystemCalls
+internal import SystemPackage
 public import XIVEModel
 
 /// An open XIVE device file: sources and pages in the controller's own terms.
@@ -16,7 +17,8 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   /// - Parameters:
   ///   - path: where it is served.
   ///   - isWritable: whether anything may be changed through it; an EOI load is a change as well.
-  /// - Throws: ``XIVEClientError``, also for a file that is no XIVE device.
+  /// - Throws: ``XIVEClientError/device(_:)`` for a file that cannot be opened, and
+  ///   ``XIVEClientError/notXIVE(_:)`` for one that is no XIVE device.
   public init(_ path: String, isWritable: Bool = true) throws(XIVEClientError) {
     let device = try wrap { () throws(DeviceClientError) in
       try DeviceDescriptor(path, isWritable: isWritable)
@@ -30,7 +32,14 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   {
     do {
       return DeviceGeometry(try device.attribute(XIVE_GROUP_INFO, UInt64(XIVE_INFO_GEOMETRY)))
-    } catch { throw .notXIVE(path) }
+    } catch {
+      switch error.errno {
+      // The answers of those who do not know the request: other files, other devices.
+      case .inappropriateIOCTLForDevice, .noSuchAddressOrDevice, .invalidArgument:
+        throw .notXIVE(path)
+      default: throw .device(error)
+      }
+    }
   }
 
   /// The layout of the file.
@@ -43,10 +52,11 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   ///   - lisn: the source.
   ///   - isLSI: whether it is level-sensitive.
   ///   - isAsserted: whether its line is held from the start.
-  /// - Throws: ``XIVEClientError``.
+  /// - Throws: ``XIVEClientError/noSuchSource(_:count:)`` beyond the device's sources.
   public func createSource(_ lisn: LISN, isLSI: Bool = false, isAsserted: Bool = false)
     throws(XIVEClientError)
   {
+    try requireSource(lisn)
     let value =
       (isLSI ? UInt64(KVM_XIVE_LEVEL_SENSITIVE) : 0)
       | (isAsserted ? UInt64(KVM_XIVE_LEVEL_ASSERTED) : 0)
@@ -66,7 +76,7 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
 
   /// Reads PQ without an effect.
   /// - Parameter lisn: the source.
-  /// - Returns: PQ, or nil where the page gives all ones: no valid state.
+  /// - Returns: PQ, or nil where the page gives all ones: the source was never created.
   /// - Throws: ``XIVEClientError``.
   public func pq(of lisn: LISN) throws(XIVEClientError) -> PQ? {
     PQ(loaded: try loadManagement(lisn, 0x800))
@@ -98,10 +108,14 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   }
 
   private func offset(of lisn: LISN, _ half: ESBHalf) throws(XIVEClientError) -> UInt64 {
+    try requireSource(lisn)
+    return map.offset(of: .esb(lisn, half))
+  }
+
+  private func requireSource(_ lisn: LISN) throws(XIVEClientError) {
     guard lisn.rawValue < geometry.sourceCount else {
       throw .noSuchSource(lisn, count: geometry.sourceCount)
     }
-    return map.offset(of: .esb(lisn, half))
   }
 
   // MARK: - Mappings
@@ -127,7 +141,7 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
       case DeviceMap.kernelESBPage: UInt64(geometry.sourceCount) * 2
       default: 0
       }
-    guard (1...limit + 1).contains(pageCount), pageCount <= limit else {
+    guard pageCount > 0, pageCount <= limit else {
       throw .window(pageOffset: pageOffset, pageCount: pageCount)
     }
     return try mapPages(at: pageOffset * map.pageByteCount, count: pageCount, sharing)
