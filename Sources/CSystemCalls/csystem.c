@@ -66,6 +66,24 @@ ssize_t csystem_writev(int fd, const struct iovec *parts, int count) {
   return RESULT(writev(fd, parts, count));
 }
 
+int csystem_write_pipe(int fd, const void *bytes, size_t count) {
+  sigset_t pipe_signal, before;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  int result = 0;
+  for (size_t done = 0; done < count && result == 0;) {
+    ssize_t written = write(fd, (const char *)bytes + done, count - done);
+    if (written >= 0) done += (size_t)written;
+    else if (errno != EINTR) result = -errno;
+  }
+  // SIGPIPE goes to the thread that wrote, so that it is taken here and nobody else's is.
+  const struct timespec now = {0};
+  if (result == -EPIPE && !sigismember(&before, SIGPIPE)) sigtimedwait(&pipe_signal, NULL, &now);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return result;
+}
+
 int csystem_ioctl(int fd, unsigned request, void *payload) {
   return RESULT(ioctl(fd, request, payload));
 }

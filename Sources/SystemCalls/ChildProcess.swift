@@ -11,7 +11,7 @@ public struct ChildProcess: ~Copyable {
   private let input: OwnedDescriptor
   private let output: OwnedDescriptor
   private var buffered: [UInt8] = []
-  private var hasEnded = false
+  private var endCode: Int32?
 
   /// Starts a program.
   /// - Parameters:
@@ -53,7 +53,7 @@ public struct ChildProcess: ~Copyable {
   }
 
   deinit {
-    if !hasEnded {
+    if endCode == nil {
       kill(id, SIGKILL)
       // Not waited for without end: a process stuck in a fault of a dead server must not hold us too.
       for _ in 0..<2_000 where waitpid(id, nil, WNOHANG) == 0 {
@@ -62,11 +62,13 @@ public struct ChildProcess: ~Copyable {
     }
   }
 
-  /// Writes a line to the child's standard input.
+  /// Writes a line to the child's standard input; a child that has gone does not hear it.
   /// - Parameter line: without the line's end.
   public func send(_ line: String) {
     let bytes = Array((line + "\n").utf8)
-    _ = unsafe bytes.withUnsafeBytes { unsafe write(input.rawValue, $0.baseAddress, $0.count) }
+    _ = unsafe bytes.withUnsafeBytes {
+      unsafe csystem_write_pipe(input.rawValue, $0.baseAddress, $0.count)
+    }
   }
 
   /// Reads a line of the child's standard output.
@@ -93,20 +95,24 @@ public struct ChildProcess: ~Copyable {
     }
   }
 
-  /// Sends a signal to the child.
+  /// Sends a signal to the child; nobody gets it once its end has been waited for.
   /// - Parameter number: the signal.
-  public func signal(_ number: CInt) { kill(id, number) }
+  public func signal(_ number: CInt) {
+    // The number may be another process's by then.
+    if endCode == nil { kill(id, number) }
+  }
 
   /// Waits for the child's end.
   /// - Parameter milliseconds: how long.
   /// - Returns: the exit code, 128 plus the signal that ended it, or nil after the deadline.
   public mutating func exitCode(within milliseconds: Int) -> Int32? {
+    if let endCode { return endCode }
     for _ in 0...milliseconds {
       var status: CInt = 0
       if unsafe waitpid(id, &status, WNOHANG) == id {
-        hasEnded = true
         let signal = status & 0x7f
-        return signal == 0 ? (status >> 8) & 0xff : 128 + signal
+        endCode = signal == 0 ? (status >> 8) & 0xff : 128 + signal
+        return endCode
       }
       MonotonicClock.sleep(nanoseconds: 1_000_000)
     }

@@ -24,6 +24,8 @@ ssize_t csystem_read_file(const char *path, char **bytes);
 ssize_t csystem_pread(int fd, void *bytes, size_t count, uint64_t offset);
 ssize_t csystem_pwrite(int fd, const void *bytes, size_t count, uint64_t offset);
 ssize_t csystem_writev(int fd, const struct iovec *parts, int count);
+/// Writes all bytes to a pipe. A pipe that nobody reads any more is -EPIPE and raises no signal.
+int csystem_write_pipe(int fd, const void *bytes, size_t count);
 int csystem_ioctl(int fd, unsigned request, void *payload);
 int64_t csystem_seek_data(int fd, uint64_t offset);
 int64_t csystem_seek_hole(int fd, uint64_t offset);
