@@ -18,8 +18,11 @@ let package = Package(
     .executable(name: "xive", targets: ["xive"]),
     .library(name: "XIVEModel", targets: ["XIVEModel"]),
     .library(name: "XIVEDevice", targets: ["XIVEDevice"]),
-    .library(name: "DeviceFile", targets: ["PagedDevice", "DeviceFile"]),
-    .library(name: "XIVEClient", targets: ["DeviceClient", "XIVEClient"]),
+    .library(name: "DeviceFile", targets: ["PagedDevice", "DeviceFile", "SystemCalls"]),
+    .library(
+      name: "XIVEClient", targets: ["DeviceClient", "XIVEClient", "XIVEModel", "SystemCalls"]),
+    // The client for C: Sources/CXIVE/include/xive_client.h.
+    .library(name: "xive-client", type: .dynamic, targets: ["XIVEClient"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -62,7 +65,7 @@ let package = Package(
     .target(
       name: "XIVEClient",
       dependencies: [
-        "CXIVE", "DeviceClient", "XIVEModel", "SystemCalls",
+        "CXIVE", "CSystemCalls", "DeviceClient", "XIVEModel", "SystemCalls",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),

@@ -246,6 +246,20 @@ int csystem_wait_stop_signal(int fd) {
   return result;
 }
 
+// Room for the longest path and the words around it.
+static _Thread_local char kept_message[4096 + 512];
+
+void csystem_keep_message(const char *line) {
+  size_t length = strnlen(line, sizeof kept_message - 1);
+  for (size_t i = 0; i < length; i++) {
+    unsigned char byte = (unsigned char)line[i];
+    kept_message[i] = byte < 0x20 || byte == 0x7f ? '?' : line[i];
+  }
+  kept_message[length] = 0;
+}
+
+const char *csystem_kept_message(void) { return kept_message; }
+
 int csystem_notify_service_manager(const char *state) {
   const char *path = getenv("NOTIFY_SOCKET");
   if (path == NULL || *path == 0) return 0;

@@ -1,2 +1,3 @@
-// The header is all there is; compiling it once checks its assertions in every build.
+// The headers are all there is; compiling them once checks their assertions in every build.
 #include "xive.h"
+#include "xive_client.h"

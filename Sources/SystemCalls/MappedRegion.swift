@@ -49,6 +49,10 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
     unsafe UnsafeMutableRawBufferPointer(start: base, count: byteCount)
   }
 
+  /// Where the mapping begins, for a caller that keeps it alive itself.
+  @unsafe
+  public var address: UnsafeMutableRawPointer { unsafe base }
+
   /// Loads a big-endian register of 8 bytes.
   /// - Parameter offset: byte offset in the mapping, a multiple of 8.
   /// - Returns: the value.

@@ -12,6 +12,8 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   case noSuchSource(LISN, count: UInt32)
   /// The kernel's device maps from page offset 0 (at most 4 pages) and 4 (at most two a source) alone.
   case window(pageOffset: UInt64, pageCount: UInt64)
+  /// A C caller passed a value that its parameter does not have; the parameter's name.
+  case value(String, UInt64)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
@@ -19,7 +21,7 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .device(let error): error.errno
     case .notXIVE: .inappropriateIOCTLForDevice
     case .noSuchSource: .argListTooLong
-    case .window: .invalidArgument
+    case .window, .value: .invalidArgument
     }
   }
 
@@ -33,6 +35,7 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .window(let offset, let count):
       "\(count) pages at page offset \(offset): the kernel's window has 4 TIMA pages at page offset 0 "
         + "and two ESB pages a source at page offset 4, each mapped from its start"
+    case .value(let name, let value): "\(name): \(value) is not one of its values"
     }
   }
 }

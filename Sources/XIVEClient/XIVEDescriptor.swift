@@ -27,6 +27,13 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
     self.device = device
   }
 
+  /// Asks for the geometry once more, with the counts that change.
+  func geometryInfo() throws(XIVEClientError) -> xive_info_geometry {
+    try wrap { () throws(DeviceClientError) in
+      try device.attribute(XIVE_GROUP_INFO, UInt64(XIVE_INFO_GEOMETRY))
+    }
+  }
+
   private static func geometry(of device: borrowing DeviceDescriptor, _ path: String)
     throws(XIVEClientError) -> DeviceGeometry
   {
@@ -194,7 +201,7 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
 }
 
 /// Turns the file's error into this module's.
-private func wrap<Value: ~Copyable>(_ body: () throws(DeviceClientError) -> Value)
+func wrap<Value: ~Copyable>(_ body: () throws(DeviceClientError) -> Value)
   throws(XIVEClientError) -> Value
 {
   do { return try body() } catch { throw .device(error) }

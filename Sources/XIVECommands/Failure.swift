@@ -36,7 +36,7 @@ extension XIVEClientError {
   fileprivate var isUnavailable: Bool {
     switch self {
     case .device(.open), .notXIVE: true
-    case .device, .noSuchSource, .window: false
+    case .device, .noSuchSource, .window, .value: false
     }
   }
 }

@@ -80,6 +80,12 @@ int csystem_start_watchdog(int *control);
 int csystem_arm_watchdog(int control, const char *path);
 void csystem_end_watchdog(int child);
 
+// Errors of C callers
+/// Keeps a line for this thread, replacing the one before; a control character becomes '?'.
+void csystem_keep_message(const char *line);
+/// The line that this thread keeps, or an empty one.
+const char *csystem_kept_message(void);
+
 // Register pages: a load or a store must happen exactly where and as often as it is written.
 static inline uint64_t csystem_load64(const void *address) {
   return __builtin_bswap64(*(const volatile uint64_t *)address);
