@@ -53,7 +53,10 @@ public struct PageBody: @unchecked Sendable {
     unsafe UnsafeRawBufferPointer(start: base, count: PageImage.byteCount)
   }
 
-  /// Writes a value while the body is being built, or into the image of a register that nobody maps twice.
+  /// Writes a value, while the body is being built or when a register that it shows has changed.
+  ///
+  /// One thread at a time. A fill that is under way may show the old value, or bytes of both: follow a change
+  /// by an update (``PagedDevice/takeUpdates(_:)``), which the kernel puts behind that fill.
   /// - Parameters:
   ///   - value: stored in the machine's byte order.
   ///   - offset: byte offset, a multiple of the value's size, inside the body.

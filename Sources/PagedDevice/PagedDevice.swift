@@ -6,6 +6,9 @@
 /// (``writeBack(_:at:)``). Only reads and writes on a descriptor opened with `O_DIRECT` are single loads
 /// and stores (``load(at:into:by:)``, ``store(_:at:by:)``).
 ///
+/// A device has to answer ``image(at:)`` and ``writeBack(_:at:)``; what it does not implement of the rest is
+/// refused, or does nothing.
+///
 /// Thread rule: every method can be called from several threads at once.
 public protocol PagedDevice: AnyObject, Sendable {
   /// The device's own page size in bytes, a power of two of at least 4,096.
@@ -71,6 +74,42 @@ public protocol PagedDevice: AnyObject, Sendable {
   /// Tells that a descriptor's last reference has gone.
   /// - Parameter opener: the descriptor.
   func closed(_ opener: Opener)
+}
+
+/// What a simple device does without: registers that only mappings reach, that never change by themselves, and
+/// that have neither requests nor anything that hangs on a descriptor.
+extension PagedDevice {
+  /// The smallest page: 4,096 bytes.
+  public var pageByteCount: Int { PageImage.byteCount }
+
+  /// Forgets the host: no mapped page ever changes.
+  public func attach(to host: any DeviceHost) {}
+
+  /// Refuses every load, whatever its size.
+  public func load(at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener)
+    throws(DeviceError)
+  {
+    throw .invalid
+  }
+
+  /// Refuses every store, whatever its size.
+  public func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
+    throw .invalid
+  }
+
+  /// Knows no request.
+  public func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
+    throw .unknownRequest
+  }
+
+  /// Hands over nothing.
+  public func takeUpdates(_ deliver: (PageUpdate) -> Void) {}
+
+  /// Lists no pages, which keeps nobody from touching them.
+  public func segment(endingAfter offset: UInt64) -> Range<UInt64>? { nil }
+
+  /// Does nothing.
+  public func closed(_ opener: Opener) {}
 }
 
 /// What a device may ask of whoever serves it.
