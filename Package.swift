@@ -88,6 +88,15 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // An example: a second device, which keeps DeviceFile from learning about the first.
+    .executableTarget(
+      name: "doorbell",
+      dependencies: [
+        "PagedDevice", "DeviceFile", "SystemCalls",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "tools/examples/doorbell", swiftSettings: strict),
+
     // Tests.
     .executableTarget(
       name: "TestConsumer", path: "Tests/TestConsumer", cSettings: [.define("_GNU_SOURCE")]),
@@ -110,6 +119,9 @@ let package = Package(
         "DeviceFile", "PagedDevice", "SystemCalls", "CFuse3", "XIVETestSupport",
         .product(name: "Logging", package: "swift-log"),
       ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "DoorbellTests", dependencies: ["doorbell", "TestConsumer", "XIVETestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
