@@ -116,7 +116,8 @@ public struct ServedDevice: ~Copyable {
 
   private static func cleanUp(_ process: Int32, _ path: String) {
     kill(process, SIGTERM)
-    for _ in 0..<5_000 where MountTable.fileSystemType(at: path) != nil {
+    let deadline = MonotonicClock.nanoseconds + 5_000_000_000
+    while MountTable.fileSystemType(at: path) != nil, MonotonicClock.nanoseconds < deadline {
       MonotonicClock.sleep(nanoseconds: 1_000_000)
     }
     // The child's own owner ends the process; a mount that is left keeps the next run from starting.
