@@ -23,6 +23,8 @@
 
 #ifdef __clang__
 #define XIVE_CLIENT_NULLABLE _Nullable
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wnullability-extension"
 #pragma clang assume_nonnull begin
 #else
 #define XIVE_CLIENT_NULLABLE
@@ -116,6 +118,8 @@ size_t xive_client_mapping_length(const xive_client_mapping *mapping);
 
 #ifdef __clang__
 #pragma clang assume_nonnull end
+#pragma clang diagnostic pop
 #endif
+#undef XIVE_CLIENT_NULLABLE
 
 #endif
