@@ -69,7 +69,7 @@ public struct ServedDevice: ~Copyable {
   public let path: String
   private let directory: TemporaryDirectory
   private var server: ChildProcess
-  private var hasStopped = false
+  private var hasEnded = false
 
   /// Starts a server and waits until the file can be used.
   /// - Parameters:
@@ -81,7 +81,8 @@ public struct ServedDevice: ~Copyable {
     let path = directory.path + "/device"
     var server = try ChildProcess(program[0], Array(program.dropFirst()) + [path] + options)
     guard server.line(within: 20_000) == "ready \(path)" else {
-      Self.cleanUp(server.id, path)
+      Self.end(server.id, path)
+      Self.removeMount(path)
       throw SupportFailure("\(program.joined(separator: " ")) \(path): did not become ready")
     }
     self.directory = directory
@@ -89,7 +90,10 @@ public struct ServedDevice: ~Copyable {
     self.server = server
   }
 
-  deinit { if !hasStopped { Self.cleanUp(server.id, path) } }
+  deinit {
+    if !hasEnded { Self.end(server.id, path) }
+    Self.removeMount(path)
+  }
 
   /// The server's process id.
   public var processID: Int32 { server.id }
@@ -103,7 +107,7 @@ public struct ServedDevice: ~Copyable {
   /// - Returns: the exit code, 128 plus a signal, or nil after the deadline.
   public mutating func exitCode(within milliseconds: Int = 10_000) -> Int32? {
     let code = server.exitCode(within: milliseconds)
-    if code != nil { hasStopped = MountTable.fileSystemType(at: path) == nil }
+    if code != nil { hasEnded = true }
     return code
   }
 
@@ -114,15 +118,19 @@ public struct ServedDevice: ~Copyable {
     return exitCode()
   }
 
-  private static func cleanUp(_ process: Int32, _ path: String) {
+  /// Asks a server to end and gives it time to unmount; what is left of it is the child's own owner's to end.
+  private static func end(_ process: Int32, _ path: String) {
     kill(process, SIGTERM)
     let deadline = MonotonicClock.nanoseconds + 5_000_000_000
     while MountTable.fileSystemType(at: path) != nil, MonotonicClock.nanoseconds < deadline {
       MonotonicClock.sleep(nanoseconds: 1_000_000)
     }
-    // The child's own owner ends the process; a mount that is left keeps the next run from starting.
+    if MountTable.fileSystemType(at: path) != nil { kill(process, SIGKILL) }
+  }
+
+  /// Takes a mount off that a server has left: it would keep the directory from being removed.
+  private static func removeMount(_ path: String) {
     while MountTable.fileSystemType(at: path) != nil {
-      kill(process, SIGKILL)
       guard (try? MountTable.unmountLazily(path)) != nil else { return }
     }
   }
