@@ -121,6 +121,16 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "XIVEClientTests",
+      dependencies: [
+        "xive", "doorbell", "XIVEClient", "DeviceClient", "XIVEModel", "SystemCalls",
+        "XIVETestSupport",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      // C that the tests compile themselves.
+      exclude: ["interface.c"],
+      swiftSettings: strict),
+    .testTarget(
       name: "DoorbellTests", dependencies: ["doorbell", "TestConsumer", "XIVETestSupport"],
       swiftSettings: strict),
     .testTarget(
