@@ -284,9 +284,18 @@ static void exercise_mapped(const struct consumer *consumer) {
   }
   if (msync(address, consumer->page_size, MS_SYNC) != 0) give_up("msync", errno);
   report("trigger, mapped", "stored and synchronised");
-  expect_live_pq("pq after it, live", consumer, XIVE_PQ_PENDING);
-  expect("eoi after mapped trigger, exact", 0,
+
+  // The fault that lets the store through marks the page as written before the store is done. When
+  // the server's tick comes in between, the page is delivered twice: a second trigger, which waits in Q.
+  uint64_t pq = exact_load("pq after it, exact", consumer, XIVE_ESB_GET);
+  bool twice = pq == XIVE_PQ_QUEUED;
+  expect_live_pq("pq after it, live", consumer, twice ? XIVE_PQ_QUEUED : XIVE_PQ_PENDING);
+  expect("eoi after mapped trigger, exact", twice,
     exact_load("eoi after mapped trigger, exact", consumer, XIVE_ESB_LOAD_EOI));
+  if (twice) {
+    expect("eoi after the second trigger, exact", 0,
+      exact_load("eoi after the second trigger, exact", consumer, XIVE_ESB_LOAD_EOI));
+  }
 }
 
 static void exercise_hole(const struct consumer *consumer, uint32_t hole) {
