@@ -4,7 +4,8 @@ internal import Synchronization
 /// A device of two pages: a doorbell, and a counter of its rings.
 ///
 /// - Page 0, the doorbell: any exact store rings, and so does any write-back of a mapped page, for what is
-///   stored and where does not matter. Loads give all ones.
+///   stored and where does not matter. Loads give all ones. The fault of a store marks the page before the
+///   store is done: a write-back in between rings as well.
 /// - Page 1, the counter: an exact load of 8 bytes at its start gives the count, big-endian; a mapped page
 ///   shows the count there and is kept current. Stores do nothing, and what a mapped one left is put back.
 ///
