@@ -424,14 +424,14 @@ XIVE_ASSERT_SIZE(struct xive_memory, 32);
 /// xive_info_geometry.flags: sources take StoreEOI.
 #define XIVE_INFO_STORE_EOI 1u
 
-/// What the device was started with. Constant while it is served.
+/// What the device was started with. Constant while it is served, but for source_blocks.
 struct xive_info_geometry {
   __u32 sources;            ///< LISNs are below this, created or not
   __u32 device_page_shift;  ///< 12 or 16; the same as st_blksize says
   __u32 esb_pages;          ///< per source: 2 trigger and management, 1 management alone
   __u32 flags;              ///< XIVE_INFO_STORE_EOI
   __u32 max_vcpus;
-  __u32 source_blocks;  ///< blocks of XIVE_SOURCES_PER_BLOCK sources
+  __u32 source_blocks;  ///< blocks of XIVE_SOURCES_PER_BLOCK sources that have been created
   __u64 zero;
 };
 XIVE_ASSERT_SIZE(struct xive_info_geometry, 32);
