@@ -18,7 +18,7 @@ public final class DeviceFile {
     public var name = "device"
     /// Time between two looks for stores to mappings, in milliseconds; 0: only `msync` delivers them.
     public var tickMilliseconds = 1
-    /// Threads that serve requests, at least 2: one may wait for another.
+    /// Threads that serve requests, at least 2, for one may wait for another; fewer are taken for 2.
     public var threadCount = 4
     /// Reads without a result before the request loop sleeps; 0 never spins.
     public var spinCount = MonotonicClock.processorCount > 1 ? 200 : 0
@@ -84,13 +84,14 @@ public final class DeviceFile {
 
   /// Serves until SIGINT, SIGTERM, or until somebody unmounts the file.
   ///
-  /// The signals must be blocked (``StopSignals/block()``) before the file is served.
+  /// The signals must be blocked (``/SystemCalls/StopSignals/block()``) before the file is served.
   /// - Returns: the signal, or nil when the file was unmounted.
   public func waitForStop() -> Int32? { StopSignals.wait(or: loop.ended) }
 
   /// Delivers what has been stored to mappings, ends all threads and unmounts.
   ///
   /// Consumers that still have the file get `ENOTCONN`, and `SIGBUS` on pages that they had not touched.
+  /// Pages that they have mapped stay as they were, and stores to those no longer reach anybody.
   public func stop() {
     // In this order: write-back and notifications wait for requests to be served.
     ticker.stop()

@@ -5,7 +5,7 @@ internal import CFuse3
 /// Page fills and accesses are what a device file lives on; everything else goes through libfuse.
 /// Source: Linux `include/uapi/linux/fuse.h`, `struct fuse_in_header`, `fuse_read_in`, `fuse_write_in`;
 /// the flags that tell a fill from a read and a write-back from a store are set in `fs/fuse/file.c`,
-/// `fuse_send_read`, `fuse_writepages_fill`.
+/// `fuse_send_read`, `fuse_writepage_args_setup`.
 enum WireRequest: Equatable {
   /// The kernel fills pages of its cache, because somebody faulted.
   case pageFill(offset: UInt64, byteCount: Int)

@@ -5,7 +5,7 @@ internal import SystemCalls
 
 /// What one request thread owns: the buffer that requests arrive in, and the parts of an answer.
 ///
-/// Nothing is allocated once it exists.
+/// libfuse allocates the buffer at the first request; from then on fills, loads and stores allocate nothing.
 @safe
 final class Worker {
   // SAFETY: all memory is allocated in `init`, freed in `deinit` and used by one thread.

@@ -132,7 +132,8 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   /// Maps the kernel's window as a VMM does on the kernel's device.
   ///
   /// The kernel refuses any other offset or a longer mapping with `EINVAL` in `mmap` itself; a file cannot, so
-  /// the refusal is here. Source: Linux `book3s_xive_native.c`, `kvmppc_xive_native_mmap`.
+  /// the refusal is here. Source: Linux `book3s_xive_native.c`, `kvmppc_xive_native_mmap`. Differs: the ESB
+  /// window's limit is two pages for each of this device's sources, in the kernel for each of 1,048,576.
   /// - Parameters:
   ///   - pageOffset: 0 for the TIMA, 4 for the ESB pages; in device pages.
   ///   - pageCount: device pages.

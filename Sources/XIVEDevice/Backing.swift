@@ -79,7 +79,7 @@ final class BackingTable: @unchecked Sendable {
       expected: 0, desired: first, ordering: .acquiringAndReleasing)
   }
 
-  /// The runs of sources that exist, in ascending order, from a source on.
+  /// The first run of sources that exist, from a source on, or nil when none follows.
   func run(from first: Int) -> Range<Int>? {
     let count = unsafe words.count
     guard let start = (min(first, count)..<count).first(where: exists) else { return nil }

@@ -2,9 +2,9 @@ public import XIVEModel
 
 /// What is chosen once, before the device is served.
 public struct Configuration: Hashable, Sendable {
-  /// The number of sources that the device has room for, 1 to ``LISN/maximumCount``.
+  /// The number of sources that the device has room for, 1 to ``/XIVEModel/LISN/maximumCount``.
   public let sourceCount: UInt32
-  /// The number of servers (vCPUs) that it has room for, 1 to ``Server/maximumCount``.
+  /// The number of servers (vCPUs) that it has room for, 1 to ``/XIVEModel/Server/maximumCount``.
   public let serverCount: UInt32
   /// The shape of the sources' ESB pages; its page size is the device's.
   public let geometry: ESBGeometry

@@ -5,6 +5,8 @@ internal import XIVEModel
 /// Group 2, SOURCE: creates a source and masks it; set only.
 ///
 /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_native_set_source`.
+/// Differs: `E2BIG` begins at this device's number of sources, in the kernel always at 1,048,576;
+/// `ENOMEM` and `ENXIO` for want of a block or of a hardware interrupt cannot happen.
 struct SourceGroup: AttributeGroup {
   unowned let device: XIVEDevice
 

@@ -4,13 +4,16 @@ internal import XIVEModel
 extension XIVEDevice {
   /// Performs one load.
   ///
-  /// An absent page gives all ones, as a bus that nobody answers on.
+  /// An absent page gives all ones, as a bus that nobody answers on: a source that was never created, a
+  /// page of a region that nothing serves yet. An offset that the map does not have is refused.
+  /// Source: QEMU `hw/intc/xive.c`, `xive_source_esb_ops`. Differs: QEMU lets an access of another size
+  /// than 8 bytes read 0; here it is an error and nothing has happened.
   /// - Parameters:
   ///   - offset: byte offset in the file.
   ///   - bytes: filled with the register, big-endian.
   ///   - opener: the descriptor that it comes from; without write permission only loads without effect work.
-  /// - Throws: ``DeviceError/invalid`` for a size or offset that no page takes,
-  ///   ``DeviceError/readOnlyDescriptor`` for a load that would change the source.
+  /// - Throws: ``/PagedDevice/DeviceError/invalid`` for a size or offset that no page takes,
+  ///   ``/PagedDevice/DeviceError/readOnlyDescriptor`` for a load that would change the source.
   public func load(at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener)
     throws(DeviceError)
   {
@@ -33,12 +36,17 @@ extension XIVEDevice {
   }
 
   /// Performs one store; what is stored does not matter to an ESB page.
+  ///
+  /// A store to an absent page, or one that asks for nothing that the architecture knows, is dropped and
+  /// counts as a guest error.
+  /// Source: QEMU `hw/intc/xive.c`, `xive_source_esb_ops`. Differs: as for loads, a wrong size is an
+  /// error instead of being dropped.
   /// - Parameters:
   ///   - bytes: what is stored.
   ///   - offset: byte offset in the file.
   ///   - opener: the descriptor that it comes from.
-  /// - Throws: ``DeviceError/invalid`` for a size or offset that no page takes,
-  ///   ``DeviceError/readOnlyDescriptor`` without write permission.
+  /// - Throws: ``/PagedDevice/DeviceError/invalid`` for a size or offset that no page takes,
+  ///   ``/PagedDevice/DeviceError/readOnlyDescriptor`` without write permission.
   public func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
     let target = try target(at: offset, byteCount: bytes.byteCount)
     guard opener.isWritable else { throw .readOnlyDescriptor }

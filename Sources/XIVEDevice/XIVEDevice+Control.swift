@@ -5,9 +5,12 @@ extension XIVEDevice {
   /// Performs a control request: KVM's device attributes by pointer, or the same inline.
   ///
   /// Source: Linux `virt/kvm/kvm_main.c`, `kvm_device_ioctl`; numbers from `include/uapi/linux/kvm.h`.
+  /// Differs: the kernel answers `EIO` to a process that does not own the virtual machine; here every process
+  /// that could open the file may ask. A set through a descriptor without write permission is `EBADF`, which
+  /// the kernel, whose descriptors are always writable, does not need.
   /// - Parameter request: number, payload and answer.
   /// - Returns: 0.
-  /// - Throws: the attribute's error; ``DeviceError/unknownRequest`` for any other number.
+  /// - Throws: the attribute's error; ``/PagedDevice/DeviceError/unknownRequest`` for any other number.
   public func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
     switch request.number {
     case AttributeRequest.kvmSet: try pointerAttribute(&request, .set)

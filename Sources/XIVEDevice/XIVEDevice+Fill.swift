@@ -5,10 +5,11 @@ extension XIVEDevice {
   /// Names the image of a page, the answer to a fault.
   ///
   /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `xive_native_esb_fault`,
-  /// `xive_native_tima_fault`.
+  /// `xive_native_tima_fault`. Differs: the kernel inserts the host's own OS TIMA page; here, where no vCPU
+  /// can be connected yet, it is a page of all ones.
   /// - Parameter offset: byte offset in the file, a multiple of 4,096.
   /// - Returns: the image.
-  /// - Throws: ``PageFault`` where the kernel's device would raise `SIGBUS`.
+  /// - Throws: ``/PagedDevice/PageFault`` where the kernel's device would raise `SIGBUS`.
   public func image(at offset: UInt64) throws(PageFault) -> PageImage {
     do {
       let image = try resolve(offset)
@@ -67,6 +68,8 @@ extension XIVEDevice {
   }
 
   /// Finds the first run of existing pages that ends behind an offset.
+  ///
+  /// A run covers both pages of each source, also where sources have no trigger page.
   /// - Parameter offset: byte offset in the file.
   /// - Returns: byte offsets, or nil when no page follows.
   public func segment(endingAfter offset: UInt64) -> Range<UInt64>? {

@@ -6,7 +6,8 @@ extension XIVEDevice {
   ///
   /// On a trigger page any write-back is one trigger. On a management page each slot that differs from what
   /// was served is one store at its offset, in ascending order; an image without a difference repeats the
-  /// last store. Then the slots are put back, so that the next store is seen.
+  /// store before it, if that was one store alone. Then the slots are put back, so that the next store is
+  /// seen. So a store of what the page already shows, all ones, is seen only as such a repetition.
   /// - Parameters:
   ///   - image: 4,096 bytes.
   ///   - offset: byte offset in the file, a multiple of 4,096.

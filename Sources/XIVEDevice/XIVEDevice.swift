@@ -52,7 +52,7 @@ public final class XIVEDevice: PagedDevice {
   ///   - lisn: the source.
   ///   - isLSI: whether it is level-sensitive.
   ///   - isAsserted: whether its line is held from the start; for an LSI only.
-  /// - Throws: ``DeviceError/outOfRange`` beyond the table.
+  /// - Throws: ``/PagedDevice/DeviceError/outOfRange`` beyond the table.
   public func createSource(_ lisn: LISN, isLSI: Bool = false, isAsserted: Bool = false)
     throws(DeviceError)
   {

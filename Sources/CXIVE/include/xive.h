@@ -10,6 +10,10 @@
 /// KVM_GET_ONE_REG, KVM_SET_ONE_REG, KVM_IRQFD, KVM_IRQ_LINE and KVM_SIGNAL_MSI. Only powerpc's
 /// <asm/kvm.h> has the constants of the XIVE device itself, so those are defined here wherever that
 /// header has not done it. Their spelling is the same, so that either order of inclusion works.
+///
+/// This header is the whole ABI; the device grows into it. Today it answers the three
+/// KVM_*_DEVICE_ATTR requests and the two XIVE_*_ATTR ones, with groups 2 and 0x50; any other request
+/// is ENOTTY, any other group ENXIO. Pages exist in region 0 (ESB pages, TIMA OS page) and region 1.
 #ifndef XIVE_H
 #define XIVE_H
 
@@ -41,7 +45,7 @@ extern "C" {
 // MARK: - Device file
 
 /// Bits below the region number of a device offset: a region is 1 TiB.
-/// As VFIO_PCI_OFFSET_SHIFT in Linux drivers/vfio/pci, which also indexes regions by offset.
+/// As VFIO_PCI_OFFSET_SHIFT in Linux include/linux/vfio_pci_core.h: regions indexed by offset.
 #define XIVE_REGION_SHIFT 40
 
 /// Size of the device file in bytes. Constant: neither sources nor PHBs change it.
@@ -173,13 +177,13 @@ extern "C" {
 /// Which page a mapping shows. All fields are big-endian. Only page images have it.
 struct xive_page_signature {
   __be64 magic;          ///< XIVE_SIGNATURE_MAGIC
-  __be32 lisn;           ///< the source's number
-  __be32 half;           ///< XIVE_TRIGGER or XIVE_MANAGEMENT
+  __be32 lisn;           ///< the source's number; 0xffffffff for a page of no source
+  __be32 half;           ///< XIVE_TRIGGER or XIVE_MANAGEMENT; for a TIMA page XIVE_VIEW_*
   __be32 backing;        ///< XIVE_BACKING_*
   __be32 phb;            ///< which PHB, if that is the backing
   __be32 hwirq;          ///< hardware interrupt of that PHB
   __be32 zero;
-  __be64 generation;     ///< grows with each change of the backing
+  __be64 generation;     ///< from 1, grows with each change of the backing; 0: a page of no source
   __be64 device_offset;  ///< the page's place in the device file, in bytes
   __be64 zero2[2];
 };
@@ -431,7 +435,7 @@ struct xive_info_geometry {
   __u32 esb_pages;          ///< per source: 2 trigger and management, 1 management alone
   __u32 flags;              ///< XIVE_INFO_STORE_EOI
   __u32 max_vcpus;
-  __u32 source_blocks;  ///< blocks of XIVE_SOURCES_PER_BLOCK sources that have been created
+  __u32 source_blocks;  ///< blocks of XIVE_SOURCES_PER_BLOCK sources that exist by now
   __u64 zero;
 };
 XIVE_ASSERT_SIZE(struct xive_info_geometry, 32);
