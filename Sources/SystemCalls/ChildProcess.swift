@@ -17,18 +17,19 @@ public struct ChildProcess: ~Copyable {
   /// - Parameters:
   ///   - path: the program.
   ///   - arguments: without the program's name.
+  ///   - inOwnGroup: whether the terminal's interrupt key spares it, so that its owner ends it in good order.
   /// - Throws: the error of `posix_spawn` or `pipe`.
-  public init(_ path: String, _ arguments: [String]) throws(Errno) {
+  public init(_ path: String, _ arguments: [String], inOwnGroup: Bool = false) throws(Errno) {
     let toChild = try Pipe()
     let fromChild = try Pipe()
     id = try Self.spawn(
-      path, arguments, input: toChild.read.rawValue, output: fromChild.write.rawValue)
+      path, arguments, input: toChild.read.rawValue, output: fromChild.write.rawValue, inOwnGroup)
     input = toChild.intoWriteEnd()
     output = fromChild.intoReadEnd()
   }
 
   private static func spawn(
-    _ path: String, _ arguments: [String], input: CInt, output: CInt
+    _ path: String, _ arguments: [String], input: CInt, output: CInt, _ inOwnGroup: Bool
   ) throws(Errno) -> Int32 {
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
@@ -42,7 +43,8 @@ public struct ChildProcess: ~Copyable {
     var none = sigset_t()
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    let group = inOwnGroup ? POSIX_SPAWN_SETPGROUP : 0
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | group))
     var words = unsafe ([path] + arguments).map { unsafe strdup($0) }
     unsafe words.append(nil)
     defer { unsafe words.forEach { unsafe free($0) } }

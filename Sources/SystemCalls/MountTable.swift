@@ -13,7 +13,7 @@ public enum MountTable {
   /// - Returns: the type, or nil when nothing is mounted there.
   public static func fileSystemType(at path: String) -> String? {
     var type: String?
-    for line in contents().split(separator: "\n") {
+    for line in TextFile.contents(of: "/proc/self/mountinfo").split(separator: "\n") {
       let halves = line.split(separator: " ")
       guard let separator = halves.firstIndex(of: "-"), separator + 1 < halves.count,
         halves.count > 4, unescaped(halves[4]) == path
@@ -58,15 +58,6 @@ public enum MountTable {
     guard let resolved = unsafe realpath(path, nil) else { throw Errno(rawValue: errno) }
     defer { unsafe free(resolved) }
     return unsafe String(cString: resolved)
-  }
-
-  private static func contents() -> String {
-    var bytes: UnsafeMutablePointer<CChar>?
-    let count = unsafe csystem_read_file("/proc/self/mountinfo", &bytes)
-    defer { unsafe free(bytes) }
-    guard count > 0 else { return "" }
-    return unsafe String(
-      decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
   }
 
   /// Space, tab, newline and backslash are written as three octal digits.

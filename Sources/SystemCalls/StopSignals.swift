@@ -1,4 +1,5 @@
 internal import CSystemCalls
+internal import Glibc
 
 /// The signals that end a server in good order.
 public enum StopSignals {
@@ -11,6 +12,13 @@ public enum StopSignals {
   public static func wait(or event: borrowing Event) -> CInt? {
     let signal = csystem_wait_stop_signal(event.rawValue)
     return signal > 0 ? signal : nil
+  }
+
+  /// Whether one of them has arrived and waits to be taken; needs ``block()``.
+  public static var isPending: Bool {
+    var set = sigset_t()
+    unsafe sigpending(&set)
+    return unsafe sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1
   }
 }
 

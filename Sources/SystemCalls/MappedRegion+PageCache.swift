@@ -1,0 +1,24 @@
+internal import Glibc
+public import SystemPackage
+
+extension MappedRegion {
+  /// How many of its 4 KiB pages are in the page cache; does not touch them.
+  /// - Throws: the error of `mincore`.
+  public var residentPageCount: Int {
+    get throws(Errno) {
+      var states = [UInt8](repeating: 0, count: (byteCount + 4_095) / 4_096)
+      guard unsafe mincore(bytes.baseAddress, byteCount, &states) == 0 else {
+        throw Errno(rawValue: errno)
+      }
+      return states.count { $0 & 1 == 1 }
+    }
+  }
+
+  /// Has the kernel fill whole ranges at one touch, as a VMM does for its guest's memory (`MADV_HUGEPAGE`).
+  /// - Throws: the error of `madvise`.
+  public func adviseHugePages() throws(Errno) {
+    guard unsafe madvise(bytes.baseAddress, byteCount, MADV_HUGEPAGE) == 0 else {
+      throw Errno(rawValue: errno)
+    }
+  }
+}
