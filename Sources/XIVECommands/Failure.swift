@@ -13,8 +13,11 @@ enum Exit {
 }
 
 /// Writes one line to standard error.
-func printError(_ line: String) {
-  let bytes = Array((line + "\n").utf8)
+func printError(_ line: String) { writeError(line + "\n") }
+
+/// Writes text to standard error as it is.
+func writeError(_ text: String) {
+  let bytes = Array(text.utf8)
   _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
 }
 
@@ -28,6 +31,9 @@ func reporting<Value: ~Copyable>(_ body: () throws -> Value) throws -> Value {
   } catch let error as XIVEClientError {
     printError("xive: \(error)")
     throw error.isUnavailable ? Exit.unavailable : Exit.failed
+  } catch let error as BenchFailure {
+    printError("xive: \(error)")
+    throw error.exitCode
   }
 }
 
@@ -40,6 +46,9 @@ extension XIVEClientError {
     }
   }
 }
+
+/// Whether somebody watches standard error.
+var errorsAreWatched: Bool { isatty(2) == 1 }
 
 /// Makes what has been printed visible at once: others wait for our lines.
 func flushOutput() { fflush(nil) }

@@ -1,0 +1,97 @@
+internal import ArgumentParser
+internal import SystemCalls
+
+/// `xive bench`: the project's figures, as ratios to a C server that does nothing.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure faults, accesses, the model and the server's footprint.",
+    discussion: """
+      Serves temporary files and consumes them. Machines differ and are shared, so that what counts are \
+      ratios to a plain C server, measured in turns in the same run: tools/bench builds that server and \
+      passes it on. Without it only this program's own figures are printed. Exits 0 also when a target is \
+      missed.
+      """)
+
+  @Option(help: ArgumentHelp("The C server to compare with.", valueName: "program"))
+  var baseline: String?
+  @Flag(help: "Take a few seconds and few samples.") var quick = false
+  @Flag(help: "Print a JSON object.") var json = false
+
+  func run() throws {
+    StopSignals.block()
+    try reporting {
+      let plan = quick ? BenchPlan.quick : .full
+      let progress = BenchProgress()
+      let files = try FileBench(plan, baseline: baseline).run(progress)
+      let model = try ModelBench().run(plan, progress)
+      let footprint = try FootprintBench.run(plan, progress)
+      progress.clear()
+      let report = BenchReport(
+        isQuick: quick, figures: files + model + footprint, hasBaseline: baseline != nil)
+      if json { try printJSON(report) } else { print(report.text) }
+    }
+  }
+}
+
+/// How much is measured.
+struct BenchPlan {
+  /// Turns that each server takes for each figure; one more comes first and is not counted.
+  let rounds: Int
+  /// Faults, loads or stores in a turn.
+  let accesses: Int
+  /// Ranges filled in a turn.
+  let ranges: Int
+  /// Trigger and EOI pairs in a batch of the model.
+  let pairs: Int
+  /// Times that each size of server is started.
+  let starts: Int
+
+  static let full = BenchPlan(rounds: 100, accesses: 200, ranges: 4, pairs: 200_000, starts: 5)
+  static let quick = BenchPlan(rounds: 3, accesses: 100, ranges: 1, pairs: 20_000, starts: 1)
+}
+
+/// One line on standard error that tells how far it is; nothing when that is no terminal.
+struct BenchProgress {
+  private let isOn = errorsAreWatched
+
+  /// Shows what is being done, unless the user wants no more.
+  /// - Throws: ``BenchFailure/interrupted``.
+  func show(_ text: @autoclosure () -> String) throws(BenchFailure) {
+    if StopSignals.isPending { throw .interrupted }
+    if isOn { writeError("\r\u{1b}[K\(text())") }
+  }
+
+  /// Wipes the line.
+  func clear() { if isOn { writeError("\r\u{1b}[K") } }
+}
+
+/// Why nothing could be measured.
+enum BenchFailure: Error, CustomStringConvertible {
+  /// A server did not get ready; it has said why.
+  case notReady(String)
+  /// Pages that should have been cold were not filled by the server.
+  case notCold(String, expected: Int, filled: Int)
+  /// A system call failed.
+  case system(String, any Error)
+  /// SIGINT or SIGTERM arrived.
+  case interrupted
+
+  var description: String {
+    switch self {
+    case .notReady(let program): "\(program): did not get ready to serve a file"
+    case .notCold(let server, let expected, let filled):
+      "\(server): \(expected) cold pages were touched, but it filled \(filled)"
+    case .system(let what, let error): "\(what): \(error)"
+    case .interrupted: "bench: interrupted"
+    }
+  }
+
+  var exitCode: ExitCode {
+    switch self {
+    case .notReady: Exit.unavailable
+    case .notCold, .system: Exit.failed
+    case .interrupted: ExitCode(130)
+    }
+  }
+}

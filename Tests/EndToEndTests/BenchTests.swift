@@ -1,0 +1,82 @@
+import FoundationEssentials
+import SystemCalls
+import Testing
+import XIVETestSupport
+
+@Suite("Benchmark", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+struct BenchTests {
+  static let judgedByBaseline = ["coldFault", "exactLoad", "exactStore", "rangeFillToBaseline"]
+  static let judgedAlone = ["rangeFill", "pqOperation", "pqSpeedUp", "ready", "memory"]
+
+  @Test(
+    "Every figure is there and is a number; ratios to a C server that is missing are not judged")
+  func quickRun() throws {
+    let report = try Report(running: ["bench", "--quick", "--json"])
+    #expect(report.schemaVersion == 1)
+    #expect(report.machine.processorCount > 0)
+    #expect(Set(report.figures.map(\.id)) == Set(Self.judgedByBaseline + Self.judgedAlone))
+    for figure in report.figures {
+      #expect(figure.baseline == nil)
+      if let reason = figure.skipped {
+        // Only the figure that needs four processors may be missing.
+        #expect(figure.id == "pqSpeedUp" && reason.contains("processors"))
+        continue
+      }
+      #expect((figure.met == nil) == Self.judgedByBaseline.contains(figure.id), "\(figure.id)")
+      let spread = try #require(figure.xive, "\(figure.id) was not measured")
+      #expect(spread.p50 > 0 && spread.p50.isFinite, "\(figure.id)")
+      #expect(spread.p99 >= spread.p50, "\(figure.id)")
+      #expect((figure.target.atMost ?? figure.target.atLeast ?? 0) > 0, "\(figure.id)")
+    }
+  }
+
+  @Test("A server that is none is named, with exit code 69")
+  func wrongServer() throws {
+    var bench = try ChildProcess(
+      Built.path("xive"), ["bench", "--quick", "--baseline", "/bin/true"])
+    #expect(bench.exitCode(within: 60_000) == 69)
+  }
+
+  @Test("An interrupt ends it and its servers")
+  func interrupted() throws {
+    let directory = try TemporaryDirectory()
+    var bench = try ChildProcess(
+      "/usr/bin/env", ["TMPDIR=\(directory.path)", Built.path("xive"), "bench"])
+    for _ in 0..<10_000 where !mounts(below: directory.path) {
+      MonotonicClock.sleep(nanoseconds: 1_000_000)
+    }
+    #expect(mounts(below: directory.path), "no server was started")
+    bench.signal(2)
+    #expect(bench.exitCode(within: 60_000) == 130)
+    #expect(!mounts(below: directory.path))
+  }
+
+  private func mounts(below directory: String) -> Bool {
+    TextFile.contents(of: "/proc/self/mountinfo").contains(" \(directory)/")
+  }
+}
+
+/// The report as a program reads it.
+private struct Report: Decodable {
+  struct Machine: Decodable { let processorCount: Int }
+  struct Spread: Decodable { let p50, p99: Double }
+  struct Target: Decodable { let atMost, atLeast: Double? }
+  struct Figure: Decodable {
+    let id: String
+    let xive, baseline: Spread?
+    let met: Bool?
+    let target: Target
+    let skipped: String?
+  }
+  let schemaVersion: Int
+  let machine: Machine
+  let figures: [Figure]
+
+  init(running words: [String]) throws {
+    var process = try ChildProcess(Built.path("xive"), words)
+    var text = ""
+    while let line = process.line(within: 60_000) { text += line + "\n" }
+    guard process.exitCode(within: 10_000) == 0 else { throw SupportFailure("failed: \(text)") }
+    self = try JSONDecoder().decode(Report.self, from: Data(text.utf8))
+  }
+}
