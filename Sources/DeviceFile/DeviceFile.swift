@@ -20,7 +20,7 @@ public final class DeviceFile {
     public var tickMilliseconds = 1
     /// Threads that serve requests, at least 2, for one may wait for another; fewer are taken for 2.
     public var threadCount = 4
-    /// Reads without a result before the request loop sleeps; 0 never spins.
+    /// Looks for the next request before the request loop sleeps, where they pay; 0 never looks.
     public var spinCount = MonotonicClock.processorCount > 1 ? 200 : 0
     /// Frees consumers when this process is killed at a bad moment; nil: they may then hang.
     public var watchdog: Watchdog?

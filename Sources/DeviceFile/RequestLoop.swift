@@ -7,8 +7,7 @@ internal import SystemCalls
 ///
 /// The leader answers fills and accesses itself, which never wait, and looks for the next request for a
 /// moment before it sleeps: waking a thread costs more than most requests. It hands the lead over before
-/// anything that may wait for another request to be served, and when requests arrive faster than it
-/// answers.
+/// anything that may wait for another request to be served, and when requests queue up.
 final class RequestLoop: Sendable {
   private let session: Session
   private let device: any PagedDevice
@@ -19,7 +18,7 @@ final class RequestLoop: Sendable {
   private let stopEvent: Event
   /// Raised when the file has been unmounted, by whomever.
   let ended: Event
-  /// Reads without a result before the leader sleeps; none on one processor, which the toucher needs.
+  /// Looks before the leader sleeps, at most; none on one processor, which the toucher needs.
   private let spinCount: Int
 
   init(
@@ -48,21 +47,17 @@ final class RequestLoop: Sendable {
   func run() {
     let worker = unsafe Worker(
       session: session.pointer, device: device, notifier: notifier, observer: observer)
-    while true {
-      baton.take()
-      if !lead(worker) { break }
-    }
+    var patience = Patience(limit: spinCount)
+    repeat { baton.take() } while lead(worker, &patience)
     baton.pass()
   }
 
   /// Leads until the lead has been handed over. The caller holds the baton.
   /// - Returns: false when there is nothing left to serve; the caller still holds the baton.
-  private func lead(_ worker: Worker) -> Bool {
-    while true {
-      guard let waited = receive(worker) else { return false }
+  private func lead(_ worker: Worker, _ patience: inout Patience) -> Bool {
+    while let waited = receive(worker, &patience) {
       var isLeading = true
-      if !waited {
-        // The queue was not empty: somebody else may take the next one meanwhile.
+      if !waited && isRequestWaiting {
         baton.pass()
         isLeading = false
       }
@@ -73,25 +68,35 @@ final class RequestLoop: Sendable {
       }
       if !isLeading { return true }
     }
+    return false
+  }
+
+  /// Whether there is one more request than the one that was read.
+  private var isRequestWaiting: Bool {
+    unsafe Readiness.isReadable(fuse_session_fd(session.pointer))
   }
 
   /// Reads the next request.
   /// - Returns: whether it had to be waited for, or nil at the end.
-  private func receive(_ worker: Worker) -> Bool? {
-    var tries = 0
+  private func receive(_ worker: Worker, _ patience: inout Patience) -> Bool? {
+    var looks = 0
+    var hasSlept = false
     while !stopping.load(ordering: .relaxed) {
       switch worker.receive() {
-      case .request: return tries > 0
+      case .request:
+        if looks > 0 { patience.succeeded() }
+        return looks > 0 || hasSlept
       case .ended:
         stop()
         ended.raise()
         return nil
-      case .nothing: break
+      case .nothing: looks += 1
       }
-      tries += 1
-      if tries >= spinCount {
+      if looks > patience.looks {
+        patience.failed()
         unsafe _ = Readiness.wait(fuse_session_fd(session.pointer), stopEvent.rawValue)
-        tries = 1
+        hasSlept = true
+        looks = 0
       }
     }
     return nil

@@ -47,4 +47,11 @@ public struct Readiness: OptionSet, Sendable {
   public static func wait(_ first: CInt, _ second: CInt) -> Readiness {
     Readiness(rawValue: max(0, csystem_wait_readable(first, second, -1)))
   }
+
+  /// Whether a descriptor has input now; does not wait.
+  /// - Parameter descriptor: a descriptor.
+  /// - Returns: true also for the end of the input.
+  public static func isReadable(_ descriptor: CInt) -> Bool {
+    csystem_wait_readable(descriptor, -1, 0) == 1
+  }
 }
