@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,12 @@ uint64_t csystem_monotonic_nanoseconds(void) {
 void csystem_sleep_nanoseconds(uint64_t nanoseconds) {
   struct timespec time = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
   while (nanosleep(&time, &time) < 0 && errno == EINTR) {}
+}
+
+int csystem_processor_count(void) {
+  cpu_set_t set;
+  // It fails on a machine with more processors than a set has room for.
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : CPU_SETSIZE;
 }
 
 void csystem_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

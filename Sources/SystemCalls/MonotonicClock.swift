@@ -1,5 +1,4 @@
 internal import CSystemCalls
-internal import Glibc
 
 /// The system's monotonic clock.
 public enum MonotonicClock {
@@ -7,7 +6,7 @@ public enum MonotonicClock {
   public static var nanoseconds: UInt64 { csystem_monotonic_nanoseconds() }
 
   /// The number of processors that this process may run on.
-  public static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+  public static var processorCount: Int { Int(csystem_processor_count()) }
 
   /// Sleeps; signals do not shorten it.
   /// - Parameter nanoseconds: how long.

@@ -60,6 +60,8 @@ uint64_t csystem_monotonic_nanoseconds(void);
 void csystem_sleep_nanoseconds(uint64_t nanoseconds);
 
 // Threads and signals
+/// The processors that this process may run on, at least 1.
+int csystem_processor_count(void);
 void csystem_name_thread(const char *name);
 /// Blocks SIGINT and SIGTERM in this thread and those it starts later, and ignores SIGPIPE and SIGHUP.
 void csystem_block_stop_signals(void);
