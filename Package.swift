@@ -101,6 +101,12 @@ let package = Package(
     // Tests.
     .executableTarget(
       name: "TestConsumer", path: "Tests/TestConsumer", cSettings: [.define("_GNU_SOURCE")]),
+    .executableTarget(
+      name: "StuckServer",
+      dependencies: [
+        "DeviceFile", "PagedDevice", "SystemCalls", .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/StuckServer", swiftSettings: strict),
     .target(
       name: "XIVETestSupport",
       dependencies: [
@@ -137,7 +143,7 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "xive", "TestConsumer", "XIVEClient", "DeviceClient", "XIVEModel", "CXIVE",
+        "xive", "TestConsumer", "StuckServer", "XIVEClient", "DeviceClient", "XIVEModel", "CXIVE",
         "XIVETestSupport", "SystemCalls",
       ],
       swiftSettings: strict),

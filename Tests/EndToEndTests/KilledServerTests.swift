@@ -1,0 +1,55 @@
+internal import Glibc
+internal import SystemCalls
+import Testing
+import XIVETestSupport
+
+@Suite("A server that is killed", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+struct KilledServerTests {
+  @Test("A consumer is freed when the server dies while it waits for a page that is never filled")
+  func killedInNotification() throws {
+    var device = try ServedDevice(program: [Built.path("StuckServer")])
+    var consumer = try Consumer(opening: device.path)
+    try consumer.expect("map 0 0 0 8192 r shared")
+    try consumer.expect("load 0 0 8")
+    consumer.send("load 0 4096 8")
+    // The server's notifier waits for the fill now, in the kernel.
+    MonotonicClock.sleep(nanoseconds: 300_000_000)
+    device.signal(SIGKILL)
+    #expect(try consumer.answer(within: 10_000).hasPrefix("sigbus"))
+    #expect(device.exitCode(within: 10_000) == 128 + SIGKILL)
+    #expect(try consumer.ask("pread 0 0 8").hasPrefix("errno ENOTCONN"))
+  }
+
+  @Test("The test above sees the hang: without the watchdog nobody is freed")
+  func withoutWatchdog() throws {
+    var device = try ServedDevice(["no-watchdog"], program: [Built.path("StuckServer")])
+    var consumer = try Consumer(opening: device.path)
+    try consumer.expect("map 0 0 0 8192 r shared")
+    consumer.send("load 0 4096 8")
+    MonotonicClock.sleep(nanoseconds: 300_000_000)
+    device.signal(SIGKILL)
+    #expect(throws: SupportFailure.self) { try consumer.answer(within: 1_000) }
+    #expect(device.exitCode(within: 100) == nil)
+    // What an administrator would do; the mount is gone and everybody is freed.
+    #expect(throws: Never.self) { try MountTable.abortConnection(device.path) }
+    #expect(try consumer.answer(within: 10_000).hasPrefix("sigbus"))
+    #expect(device.exitCode(within: 10_000) == 128 + SIGKILL)
+  }
+
+  @Test("Killed under load at any moment, it is gone in seconds and every consumer has an answer")
+  func killedUnderLoad() throws {
+    for cycle in 0..<20 {
+      var device = try ServedDevice(["--create", "0-63"])
+      var toucher = try Consumer(opening: device.path)
+      try toucher.expect("map 0 0 \(1 << 40) \(64 * 8_192) rw shared")
+      toucher.send("intr-storm 400 0 4096 8192 8")
+      var loader = try Consumer(opening: device.path)
+      loader.send("hammer 2 400 pread 0 \(1 << 40 | 0x1e00)")
+      MonotonicClock.sleep(nanoseconds: UInt64(20 + cycle * 7 % 50) * 1_000_000)
+      device.signal(SIGKILL)
+      #expect(device.exitCode(within: 5_000) == 128 + SIGKILL)
+      #expect(try toucher.answer(within: 5_000).hasPrefix("ok"))
+      #expect(try loader.answer(within: 5_000).hasPrefix("ok"))
+    }
+  }
+}
