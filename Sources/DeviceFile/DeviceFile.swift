@@ -18,7 +18,7 @@ public final class DeviceFile {
     public var name = "device"
     /// Time between two looks for stores to mappings, in milliseconds; 0: only `msync` delivers them.
     public var tickMilliseconds = 1
-    /// Threads that serve requests, at least 2, for one may wait for another; fewer are taken for 2.
+    /// Threads that serve requests: all but one may wait for others at once; fewer than 2 are taken for 2.
     public var threadCount = 4
     /// Looks for the next request before the request loop sleeps, where they pay; 0 never looks.
     public var spinCount = MonotonicClock.processorCount > 1 ? 200 : 0
@@ -60,11 +60,10 @@ public final class DeviceFile {
     device.attach(to: notifier)
     session = try Session(
       SessionContext(device, mountPoint.underlying), at: mountPoint.path, name: options.name)
-    loop = try RequestLoop(
-      session, device, notifier, options.observer, spinCount: options.spinCount)
+    loop = try RequestLoop(session, device, notifier, options)
     do {
       try OwnedDescriptor.makeNonblocking(unsafe fuse_session_fd(session.pointer))
-      for index in 0..<max(2, options.threadCount) {
+      for index in 0..<loop.threadCount {
         try requestThreads.start("request-\(index)") { [loop] in loop.run() }
       }
       try otherThreads.start("notifier") { [notifier, session] in notifier.run(session, device) }

@@ -13,6 +13,7 @@ final class RequestLoop: Sendable {
   private let device: any PagedDevice
   private let notifier: Notifier
   private let observer: (any RequestObserver)?
+  private let waiting: WaitingRequests
   private let baton: Baton
   private let stopping = Atomic<Bool>(false)
   private let stopEvent: Event
@@ -20,16 +21,20 @@ final class RequestLoop: Sendable {
   let ended: Event
   /// Looks before the leader sleeps, at most; none on one processor, which the toucher needs.
   private let spinCount: Int
+  /// Threads that ``run()`` must be the body of.
+  let threadCount: Int
 
   init(
     _ session: Session, _ device: any PagedDevice, _ notifier: Notifier,
-    _ observer: (any RequestObserver)?, spinCount: Int
+    _ options: DeviceFile.Options
   ) throws(DeviceFileError) {
     self.session = session
     self.device = device
     self.notifier = notifier
-    self.observer = observer
-    self.spinCount = spinCount
+    observer = options.observer
+    spinCount = options.spinCount
+    threadCount = max(2, options.threadCount)
+    waiting = WaitingRequests(threadCount: threadCount)
     do {
       baton = try Baton()
       stopEvent = try Event()
@@ -39,6 +44,7 @@ final class RequestLoop: Sendable {
 
   /// Makes all threads return from ``run()``.
   func stop() {
+    waiting.close()
     stopping.store(true, ordering: .sequentiallyConsistent)
     stopEvent.raise()
   }
@@ -46,7 +52,8 @@ final class RequestLoop: Sendable {
   /// Serves requests until the loop is stopped or the file is unmounted; the body of each thread.
   func run() {
     let worker = unsafe Worker(
-      session: session.pointer, device: device, notifier: notifier, observer: observer)
+      session: session.pointer, device: device, notifier: notifier, waiting: waiting,
+      observer: observer)
     var patience = Patience(limit: spinCount)
     repeat { baton.take() } while lead(worker, &patience)
     baton.pass()
@@ -81,7 +88,8 @@ final class RequestLoop: Sendable {
   private func receive(_ worker: Worker, _ patience: inout Patience) -> Bool? {
     var looks = 0
     var hasSlept = false
-    while !stopping.load(ordering: .relaxed) {
+    // A thread that waits for a fill ends only when somebody serves it.
+    while !stopping.load(ordering: .relaxed) || waiting.areActive {
       switch worker.receive() {
       case .request:
         if looks > 0 { patience.succeeded() }

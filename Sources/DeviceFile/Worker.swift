@@ -13,6 +13,7 @@ final class Worker {
   private let descriptor: CInt
   private let device: any PagedDevice
   private let notifier: Notifier
+  private let waiting: WaitingRequests
   private let observer: (any RequestObserver)?
   private var buffer = unsafe fuse_buf()
   private let parts: UnsafeMutablePointer<iovec>
@@ -22,12 +23,13 @@ final class Worker {
 
   init(
     session: OpaquePointer, device: any PagedDevice, notifier: Notifier,
-    observer: (any RequestObserver)?
+    waiting: WaitingRequests, observer: (any RequestObserver)?
   ) {
     unsafe self.session = session
     unsafe descriptor = fuse_session_fd(session)
     self.device = device
     self.notifier = notifier
+    self.waiting = waiting
     self.observer = observer
     unsafe parts = .allocate(capacity: 1 + 2 * Self.maximumPages)
     unsafe tails = .allocate(capacity: Self.maximumPages)
@@ -75,14 +77,27 @@ final class Worker {
       reply.fail(EIO)
     case .other:
       reply.omit()
+      guard unsafe waiting.begin(message) else { return }
       mayBlock()
       unsafe fuse_session_process_buf(session, &buffer)
+      while let next = waiting.next() { process(next) }
       return
     }
     guard let observer else { return }
     observer.answered(
       request, by: header.pid, succeeded: succeeded, nanoseconds: MonotonicClock.nanoseconds - start
     )
+  }
+
+  /// Has libfuse handle a request that was put aside.
+  private func process(_ message: [UInt8]) {
+    var message = message
+    unsafe message.withUnsafeMutableBytes { bytes in
+      var buffer = unsafe fuse_buf()
+      unsafe buffer.mem = bytes.baseAddress
+      unsafe buffer.size = bytes.count
+      unsafe fuse_session_process_buf(session, &buffer)
+    }
   }
 
   private func fill(_ offset: UInt64, _ byteCount: Int, _ reply: consuming Reply) -> Bool {
