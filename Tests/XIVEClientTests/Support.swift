@@ -6,10 +6,8 @@ import XIVETestSupport
 
 /// Runs a program to its end and collects what it prints, standard error included.
 func run(_ program: String, _ arguments: [String]) throws -> (code: Int32?, output: [String]) {
-  var process = try ChildProcess("/bin/sh", ["-c", "exec \"$0\" \"$@\" 2>&1", program] + arguments)
-  var output: [String] = []
-  while let line = process.line(within: 40_000) { output.append(line) }
-  return (process.exitCode(within: 10_000), output)
+  let run = try ProgramRun(program, arguments)
+  return (run.exitCode, run.lines)
 }
 
 /// The error that a call is refused with, or nil when it is not.

@@ -1,0 +1,38 @@
+import Testing
+import XIVETestSupport
+
+@Suite("Demonstration", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+struct DemoTests {
+  @Test(
+    "It shows a Swift consumer, a C consumer and QEMU, all as expected",
+    .enabled(if: Requirement.has("cc", package: "gcc")),
+    .enabled(if: Requirement.has("qemu-system-x86_64", package: "qemu-system-x86")))
+  func everything() throws {
+    let directory = try TemporaryDirectory()
+    let consumer = directory.path + "/consumer"
+    let root = Built.sourceRoot
+    let compiled = try ProgramRun(
+      "/usr/bin/cc",
+      [
+        "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-I", root + "/Sources/CXIVE/include",
+        "-o", consumer, root + "/tools/examples/consumer.c",
+      ])
+    #expect(compiled.exitCode == 0, "\(compiled.text)")
+    let demo = try ProgramRun(Built.path("xive"), ["demo", "--consumer", consumer])
+    #expect(demo.exitCode == 0, "\(demo.text)")
+    for expected in [
+      "esb:0x1304:management  IPI", "none: SIGBUS", "created: the same address gives PQ 01 now",
+      "hole, SIGBUS at device offset: 0x2687800", "guest-physical 0xe0023000: LISN 0xf",
+      "delivered by the server's tick", "everything was as expected",
+    ] {
+      #expect(demo.text.contains(expected), "missing: \(expected)\n\(demo.text)")
+    }
+  }
+
+  @Test("A consumer that fails makes it fail")
+  func failingConsumer() throws {
+    let demo = try ProgramRun(Built.path("xive"), ["demo", "--consumer", "/bin/false"])
+    #expect(demo.exitCode == 1)
+    #expect(demo.text.contains("NOT /bin/false: exit status 1"))
+  }
+}
