@@ -6,17 +6,22 @@ internal import Synchronization
 /// A slot is 8 bytes, numbered from the start of its 4 KiB page. Its lock guards the table alone and is held
 /// for one look at one image; nobody waits for the kernel under it.
 final class WriteBackLedger: Sendable {
-  private struct Entry {
+  fileprivate struct Entry {
     /// What stores have left in the page, by slot, until it has been put back.
     var leftovers: [Int: Leftover] = [:]
-    /// The slots of the newest write-back that had a difference.
-    var last: [Int] = []
+    /// The slots that a store could have gone to without being seen: those that held a store when the page
+    /// was last written back.
+    var candidates: Set<Int> = []
+    /// Images looked at so far.
+    var imageCount: UInt64 = 0
   }
 
-  private struct Leftover: Equatable {
+  fileprivate struct Leftover: Equatable {
     var stored: UInt64
     /// What the page showed there before, and shall show again.
     var served: UInt64
+    /// The number of the newest image that it was found in.
+    var image: UInt64
   }
 
   private let entries = Mutex<[UInt64: Entry]>([:])
@@ -30,20 +35,13 @@ final class WriteBackLedger: Sendable {
   func stores(in image: RawSpan, at page: UInt64, tail: PageImage.Tail, isTrigger: Bool) -> [Int] {
     let found = entries.withLock { table -> [Int] in
       var entry = table[page] ?? Entry()
-      var differing: [Int] = []
-      for slot in 0..<PageImage.byteCount / 8 where isTrigger || !Self.showsPQ(slot) {
-        let value = unsafe image.unsafeLoadUnaligned(fromByteOffset: slot * 8, as: UInt64.self)
-        let expected = slot < 504 ? UInt64.max : tail[slot - 504]
-        if value != expected && value != entry.leftovers[slot]?.stored {
-          differing.append(slot)
-          entry.leftovers[slot] = Leftover(stored: value, served: expected)
-        }
-      }
-      if !differing.isEmpty { entry.last = differing }
-      table[page] = entry
+      defer { table[page] = entry }
+      let differing = entry.look(at: image, tail, isTrigger: isTrigger)
+      let candidates = entry.candidates
+      if !entry.leftovers.isEmpty { entry.candidates = Set(entry.leftovers.keys) }
       if isTrigger { return [0] }
       if !differing.isEmpty { return differing }
-      return entry.last.count == 1 ? entry.last : []
+      return candidates.count == 1 && !Self.hasStoreOverPQ(image) ? Array(candidates) : []
     }
     pending.withLock { _ = $0.insert(page) }
     return found
@@ -63,7 +61,7 @@ final class WriteBackLedger: Sendable {
         }
       }
       entries.withLock { table in
-        // Only what was put back: a write-back may have come in between.
+        // Only what was put back: a write-back may have come in between, with the same value even.
         for (slot, leftover) in leftovers where table[page]?.leftovers[slot] == leftover {
           table[page]?.leftovers[slot] = nil
         }
@@ -71,5 +69,35 @@ final class WriteBackLedger: Sendable {
     }
   }
 
-  private static func showsPQ(_ slot: Int) -> Bool { ImageBodies.pqWindow.contains(slot * 8) }
+  /// Whether a store lies in the PQ window, where it is no operation: the window's slots are alike otherwise.
+  private static func hasStoreOverPQ(_ image: RawSpan) -> Bool {
+    let window = ImageBodies.pqWindow
+    let first = slot(window.lowerBound / 8, of: image)
+    return (window.lowerBound / 8..<window.upperBound / 8).contains { slot($0, of: image) != first }
+  }
+
+  fileprivate static func slot(_ slot: Int, of image: RawSpan) -> UInt64 {
+    unsafe image.unsafeLoadUnaligned(fromByteOffset: slot * 8, as: UInt64.self)
+  }
+}
+
+extension WriteBackLedger.Entry {
+  /// Notes what stores have left in an image.
+  /// - Returns: the slots that hold a store which no earlier image had.
+  fileprivate mutating func look(
+    at image: RawSpan, _ tail: PageImage.Tail, isTrigger: Bool
+  ) -> [Int] {
+    var differing: [Int] = []
+    imageCount += 1
+    for slot in 0..<PageImage.byteCount / 8
+    where isTrigger || !ImageBodies.pqWindow.contains(slot * 8) {
+      let value = WriteBackLedger.slot(slot, of: image)
+      let expected = slot < 504 ? UInt64.max : tail[slot - 504]
+      guard value != expected else { continue }
+      if value != leftovers[slot]?.stored { differing.append(slot) }
+      // Noted anew in each image: it may have been stored again since it was last put back.
+      leftovers[slot] = .init(stored: value, served: expected, image: imageCount)
+    }
+    return differing
+  }
 }
