@@ -46,9 +46,14 @@ enum WireRequest: Equatable {
   /// The bytes of the largest message that a direct answer handles.
   static let maximumByteCount = 1 << 20
 
+  /// Whether a range ends at an offset that Linux can express; the code behind may add to offsets freely.
+  private static func isInFile(_ offset: UInt64, _ byteCount: Int) -> Bool {
+    offset <= UInt64(Int64.max) - UInt64(byteCount)
+  }
+
   private static func read(_ message: UnsafeRawBufferPointer) -> WireRequest {
     guard let body = unsafe message.value(at: headerByteCount, as: fuse_read_in.self),
-      body.size <= maximumByteCount
+      body.size <= maximumByteCount, isInFile(body.offset, Int(body.size))
     else { return .malformed }
     guard body.read_flags & UInt32(FUSE_READ_LOCKOWNER) == 0 else {
       return .exactLoad(offset: body.offset, byteCount: Int(body.size), handle: body.fh)
@@ -61,7 +66,7 @@ enum WireRequest: Equatable {
   private static func write(_ message: UnsafeRawBufferPointer) -> WireRequest {
     let start = headerByteCount + MemoryLayout<fuse_write_in>.size
     guard let body = unsafe message.value(at: headerByteCount, as: fuse_write_in.self),
-      Int(body.size) == message.count - start
+      Int(body.size) == message.count - start, isInFile(body.offset, Int(body.size))
     else { return .malformed }
     let data = start..<message.count
     guard body.write_flags & UInt32(FUSE_WRITE_CACHE) == 0 else {
