@@ -13,7 +13,7 @@ extension XIVEDevice {
   ///   - offset: byte offset in the file, a multiple of 4,096.
   public func writeBack(_ image: RawSpan, at offset: UInt64) {
     let page = offset & ~(map.pageByteCount - 1)
-    guard image.byteCount == PageImage.byteCount,
+    guard image.byteCount == PageImage.byteCount, offset % UInt64(PageImage.byteCount) == 0,
       case .esb(let lisn, let half) = map.target(at: offset),
       sources.backings[lisn].backing == .ipi, isPresent(half)
     else {

@@ -170,9 +170,12 @@ struct WriteBackTests {
     for count in [0, 8, 4_088, 4_095, 4_097, 8_192] {
       rig.writeBack([UInt8](repeating: 0, count: count), at: rig.offset(1, .management))
     }
+    for misalignment: UInt64 in [1, 8, 2_048, 4_095] {
+      rig.writeBack(image, at: rig.offset(1, .management) + misalignment)
+    }
     #expect(rig.states == states)
     #expect(rig.counters.mappedStores == 0)
-    #expect(rig.counters.guestErrors == UInt64(pages.count + 6))
+    #expect(rig.counters.guestErrors == UInt64(pages.count + 10))
     #expect(rig.host.wakeUps == 0)
   }
 }

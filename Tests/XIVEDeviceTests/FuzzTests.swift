@@ -1,0 +1,175 @@
+import CXIVE
+import PagedDevice
+import Testing
+import XIVEModel
+import XIVETestSupport
+
+@testable import XIVEDevice
+
+/// How long random tests go on: `XIVE_FUZZ_ITERATIONS` from the environment, else a short run.
+let fuzzIterations = Requirement.environment("XIVE_FUZZ_ITERATIONS").flatMap { Int($0) } ?? 1_500
+
+/// Random things to do to a device, most of them nearly right.
+private struct Attacker {
+  var random: SplitMix64
+
+  init(stream: UInt64) {
+    var seeds = Seed.generator(stream: stream)
+    random = SplitMix64(seed: seeds.next())
+  }
+
+  mutating func below(_ limit: UInt64) -> UInt64 { random.next() % limit }
+  mutating func pick<Element>(_ list: [Element]) -> Element { list[Int(below(UInt64(list.count)))] }
+  mutating func isRare() -> Bool { below(8) == 0 }
+
+  mutating func bytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+  }
+
+  mutating func number() -> UInt64 {
+    let near: [UInt64] = [0, 1, 7, 8, 9, 1 << 20, 1 << 32, 1 << 63, .max]
+    return isRare() ? random.next() : pick(near) &+ below(3)
+  }
+
+  /// An offset in one of the regions, near a page that exists.
+  mutating func offset(_ map: DeviceMap) -> UInt64 {
+    if isRare() { return random.next() }
+    let region: UInt64 = pick([0, 0, 1, 1, 1, 2, 3, 16, 0x1000, 0x1001, 1 << 22])
+    let page = below(24) << map.pageShift
+    return region << 40 + page + below(map.pageByteCount) & ~(isRare() ? 0 : 7)
+  }
+
+  mutating func opener() -> Opener { isRare() ? Rig.reader : Rig.writer }
+
+  mutating func request() -> (number: UInt32, input: [UInt8], memory: FakeMemory) {
+    let known =
+      KVMRequest.allCases.map(\.rawValue) + [xive_set_attr_request, xive_get_attr_request]
+    var number = isRare() ? UInt32(truncatingIfNeeded: random.next()) : pick(known)
+    if isRare() { number ^= 1 << UInt32(below(32)) }
+    let size = Int(number >> 16 & 0x3fff)
+    let count = isRare() ? Int(below(4_097)) : min(size, 4_096)
+    let group = isRare() ? UInt32(truncatingIfNeeded: number) : pick([2, 0x50, 1, 0x40])
+    let flags: UInt32 = isRare() ? 1 : 0
+    let value = isRare() ? bytes(4_096) : below(8).memoryBytes
+    let input = flags.memoryBytes + group.memoryBytes + self.number().memoryBytes + value
+    let padding = [UInt8](repeating: 0, count: max(0, count - input.count))
+    let memory = isRare() ? FakeMemory() : FakeMemory(at: below(8), below(4))
+    return (number, Array((input + padding).prefix(count)), memory)
+  }
+}
+
+@Suite("Random requests, accesses and images")
+struct FuzzTests {
+  private static let geometries = ESBGeometry.allCases
+
+  @Test("A refused control request changes nothing, and no request crashes", arguments: geometries)
+  func controlRequests(geometry: ESBGeometry) {
+    let rig = Rig(geometry: geometry)
+    var attacker = Attacker(stream: 90)
+    var taken = 0
+    for index in 0..<fuzzIterations {
+      let (number, input, memory) = attacker.request()
+      let states = rig.states
+      let counters = rig.counters
+      do {
+        _ = try rig.control(number, input, by: attacker.opener(), memory: memory)
+        taken += 1
+      } catch {
+        #expect(rig.states == states, "request \(index) \(error); \(Seed.comment)")
+      }
+      #expect(rig.counters == counters, "request \(index); \(Seed.comment)")
+    }
+    #expect(taken > fuzzIterations / 50, "\(Seed.comment)")
+  }
+
+  @Test("An access changes its own source or, refused, nothing", arguments: geometries)
+  func accesses(geometry: ESBGeometry) {
+    let rig = Rig(geometry: geometry, storeEOI: true)
+    var attacker = Attacker(stream: 91)
+    for index in 0..<fuzzIterations {
+      let offset = attacker.offset(rig.map)
+      let count = attacker.isRare() ? Int(attacker.below(18)) : 8
+      let opener = attacker.opener()
+      let before = rig.states
+      let counters = rig.counters
+      do {
+        if attacker.random.next() & 1 == 0 {
+          try rig.load(offset, byteCount: count, by: opener)
+        } else {
+          try rig.store(offset, attacker.bytes(count), by: opener)
+        }
+        rig.expectOnlyTarget(of: offset, changedFrom: before, "access \(index); \(Seed.comment)")
+      } catch {
+        #expect(
+          rig.states == before && rig.counters == counters, "access \(index); \(Seed.comment)")
+      }
+    }
+  }
+
+  @Test("A written-back image changes its own source alone", arguments: geometries)
+  func images(geometry: ESBGeometry) {
+    let rig = Rig(geometry: geometry, storeEOI: true)
+    var attacker = Attacker(stream: 92)
+    for index in 0..<max(1, fuzzIterations / 8) {
+      let offset = attacker.offset(rig.map) & (attacker.isRare() ? .max : ~4_095)
+      var image = (try? rig.image(offset)) ?? [UInt8](repeating: 0xff, count: 4_096)
+      switch attacker.below(4) {
+      case 0: image = attacker.bytes(attacker.isRare() ? Int(attacker.below(9_000)) : 4_096)
+      case 1: break
+      default:
+        for _ in 0..<attacker.below(4) + 1 {
+          image.setSlot(Int(attacker.below(512)), attacker.random.next())
+        }
+      }
+      let before = rig.states
+      rig.writeBack(image, at: offset)
+      rig.expectOnlyTarget(of: offset, changedFrom: before, "image \(index); \(Seed.comment)")
+      if attacker.isRare() { rig.expectSoundUpdates("image \(index); \(Seed.comment)") }
+    }
+  }
+
+  @Test("Fills and seeks anywhere change nothing", arguments: geometries)
+  func fills(geometry: ESBGeometry) {
+    let rig = Rig(geometry: geometry)
+    var attacker = Attacker(stream: 93)
+    let states = rig.states
+    for index in 0..<fuzzIterations {
+      let offset = attacker.offset(rig.map)
+      if let image = try? rig.image(offset) { #expect(image.count == 4_096) }
+      if let segment = rig.device.segment(endingAfter: offset) {
+        #expect(segment.upperBound > offset && !segment.isEmpty, "fill \(index); \(Seed.comment)")
+      }
+    }
+    #expect(rig.states == states)
+  }
+}
+
+extension Rig {
+  /// Expects that no source has changed but the one whose page an offset lies in.
+  fileprivate func expectOnlyTarget(
+    of offset: UInt64, changedFrom before: [UInt8], _ comment: Comment,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    var expected = before
+    if case .esb(let lisn, _) = map.target(at: offset) {
+      let index = Int(lisn.rawValue)
+      let pq: UInt8 = 0b11
+      // Only PQ may have changed, and only of a source that exists.
+      if device.backingWord(of: lisn) != nil {
+        expected[index] = before[index] & ~pq | states[index] & pq
+      }
+    }
+    #expect(states == expected, comment, sourceLocation: sourceLocation)
+  }
+
+  /// Expects that updates are of whole slots inside pages that exist.
+  fileprivate func expectSoundUpdates(
+    _ comment: Comment, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    for update in updates() {
+      let isSound = [8, 1_024].contains(update.bytes.count) && update.offset % 8 == 0
+      #expect(isSound, comment, sourceLocation: sourceLocation)
+      #expect(resolves(update.offset), comment, sourceLocation: sourceLocation)
+    }
+  }
+}
