@@ -21,6 +21,9 @@ final class SessionContext: Sendable {
       id: nextOpener.wrappingAdd(1, ordering: .relaxed).oldValue, isWritable: isWritable)
   }
 
+  /// The size that every device file has, in bytes.
+  static let fileByteCount: off_t = 1 << 62
+
   /// Constant attributes: a size or a time that changed would make the kernel drop all pages.
   var attributes: stat {
     var info = stat()
@@ -29,7 +32,7 @@ final class SessionContext: Sendable {
     info.st_nlink = 1
     info.st_uid = underlying.userID
     info.st_gid = underlying.groupID
-    info.st_size = 1 << 62
+    info.st_size = Self.fileByteCount
     info.st_blksize = blksize_t(device.pageByteCount)
     return info
   }
@@ -160,7 +163,9 @@ private nonisolated func seekFile(
   _ info: UnsafeMutablePointer<fuse_file_info>?
 ) {
   guard let context = unsafe SessionContext.of(request) else { return }
-  if let found = context.device.seek(from: UInt64(max(0, offset)), toHole: whence == seekHole) {
+  if (0..<SessionContext.fileByteCount).contains(offset),
+    let found = context.device.seek(from: UInt64(offset), toHole: whence == seekHole)
+  {
     _ = unsafe fuse_reply_lseek(request, off_t(found))
   } else {
     _ = unsafe fuse_reply_err(request, ENXIO)
