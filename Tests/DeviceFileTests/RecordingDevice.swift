@@ -1,0 +1,86 @@
+import PagedDevice
+import Synchronization
+
+/// A device that writes down what it is asked, and answers by simple rules.
+///
+/// Pages exist where bit 12 of the offset is clear; accesses of 8 bytes are taken, all others refused.
+final class RecordingDevice: PagedDevice {
+  enum Call: Hashable {
+    case image(UInt64)
+    case load(UInt64, Int, Opener)
+    case store(UInt64, [UInt8], Opener)
+    case writeBack(UInt64, [UInt8])
+    case control(UInt32, [UInt8], Opener)
+    case closed(Opener)
+  }
+
+  private let record = Mutex<[Call]>([])
+  private let segments: [Range<UInt64>]
+  let body = PageBody(repeating: 0xb0)
+
+  init(segments: [Range<UInt64>] = []) { self.segments = segments }
+
+  /// The calls since the last look.
+  func calls() -> [Call] {
+    record.withLock { calls in
+      defer { calls = [] }
+      return calls
+    }
+  }
+
+  private func note(_ call: Call) { record.withLock { $0.append(call) } }
+
+  var pageByteCount: Int { 4_096 }
+
+  func attach(to host: any DeviceHost) {}
+
+  func image(at offset: UInt64) throws(PageFault) -> PageImage {
+    note(.image(offset))
+    guard offset & 4_096 == 0 else { throw PageFault() }
+    // Every other page that exists has a tail of its own.
+    guard offset & 8_192 == 0 else { return PageImage(body: body) }
+    return PageImage(body: body, tail: .init { offset + UInt64($0) })
+  }
+
+  /// The bytes that a fill of a page gives.
+  func expectedImage(at offset: UInt64) -> [UInt8] {
+    guard offset & 8_192 == 0 else { return [UInt8](repeating: 0xb0, count: 4_096) }
+    return [UInt8](repeating: 0xb0, count: 4_032) + (0..<8).flatMap { rawBytes(offset + $0) }
+  }
+
+  func load(at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener)
+    throws(DeviceError)
+  {
+    note(.load(offset, bytes.byteCount, opener))
+    guard bytes.byteCount == 8 else { throw .invalid }
+    bytes.storeBytes(of: offset.bigEndian, toByteOffset: 0, as: UInt64.self)
+  }
+
+  func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
+    note(.store(offset, bytes.array, opener))
+    guard bytes.byteCount == 8 else { throw .invalid }
+    guard opener.isWritable else { throw .readOnlyDescriptor }
+  }
+
+  func writeBack(_ image: RawSpan, at offset: UInt64) { note(.writeBack(offset, image.array)) }
+
+  func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
+    note(.control(request.number, request.input, request.opener))
+    guard request.number & 0xff != 0 else { throw .unknownRequest }
+    request.output = request.input.reversed()
+    return 3
+  }
+
+  func takeUpdates(_ deliver: (PageUpdate) -> Void) {}
+
+  func segment(endingAfter offset: UInt64) -> Range<UInt64>? {
+    segments.first { $0.upperBound > offset }
+  }
+
+  func closed(_ opener: Opener) { note(.closed(opener)) }
+}
+
+extension RawSpan {
+  /// A copy of the bytes.
+  var array: [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
+}
