@@ -8,6 +8,9 @@ struct ImageBodies {
   /// The window in which a management page shows PQ.
   static let pqWindow = 0x800..<0xc00
 
+  /// The bodies of all devices: they are never freed, and alike.
+  static let shared = ImageBodies()
+
   /// A page without readable state: a trigger page, a TIMA without a vCPU.
   let blank = PageBody(repeating: 0xff)
   private let management: InlineArray<4, PageBody> = .init { bits in

@@ -15,7 +15,7 @@ public final class XIVEDevice: PagedDevice {
   let sources: SourceTable
   let watched: WatchTable
   let changed: ChangeSet
-  let images = ImageBodies()
+  let images = ImageBodies.shared
   let ledger = WriteBackLedger()
   let counters = Counters()
   let router: CountingRouter
