@@ -19,7 +19,7 @@ final class KernelSide {
 
   let device: RecordingDevice
   private let ours: OwnedDescriptor
-  private let notifier: Notifier
+  let notifier: Notifier
   private let worker: Worker
   // Last, so that it is destroyed, and the descriptor closed, after the worker that uses it.
   private let session: Session
@@ -64,7 +64,7 @@ final class KernelSide {
   /// What the server has answered since the last look.
   func answers() -> [Answer] {
     var answers: [Answer] = []
-    var bytes = [UInt8](repeating: 0, count: 2 << 20)
+    var bytes = [UInt8](repeating: 0, count: 65_536)
     while true {
       let count = unsafe bytes.withUnsafeMutableBytes {
         unsafe read(ours.rawValue, $0.baseAddress, $0.count)
@@ -78,6 +78,14 @@ final class KernelSide {
 
   /// Ends the connection, as an unmount does.
   func disconnect() { _ = shutdown(ours.rawValue, Int32(SHUT_RDWR)) }
+
+  /// Runs the notifier once, to its end.
+  /// - Returns: its messages.
+  func notify() -> [Answer] {
+    notifier.stop()
+    notifier.run(session, device)
+    return answers()
+  }
 
   /// The first message of a connection; nothing else is taken by libfuse before it.
   func initialize() -> [Answer] {

@@ -15,8 +15,10 @@ final class RecordingDevice: PagedDevice {
   }
 
   private let record = Mutex<[Call]>([])
+  private let changes = Mutex<[(offset: UInt64, bytes: [UInt8])]>([])
   private let segments: [Range<UInt64>]
-  let body = PageBody(repeating: 0xb0)
+  // One for all, for bodies are never freed.
+  private static let body = PageBody(repeating: 0xb0)
 
   init(segments: [Range<UInt64>] = []) { self.segments = segments }
 
@@ -38,8 +40,8 @@ final class RecordingDevice: PagedDevice {
     note(.image(offset))
     guard offset & 4_096 == 0 else { throw PageFault() }
     // Every other page that exists has a tail of its own.
-    guard offset & 8_192 == 0 else { return PageImage(body: body) }
-    return PageImage(body: body, tail: .init { offset + UInt64($0) })
+    guard offset & 8_192 == 0 else { return PageImage(body: Self.body) }
+    return PageImage(body: Self.body, tail: .init { offset + UInt64($0) })
   }
 
   /// The bytes that a fill of a page gives.
@@ -71,7 +73,20 @@ final class RecordingDevice: PagedDevice {
     return 3
   }
 
-  func takeUpdates(_ deliver: (PageUpdate) -> Void) {}
+  /// What the next call for updates delivers.
+  var updates: [(offset: UInt64, bytes: [UInt8])] {
+    get { changes.withLock { $0 } }
+    set { changes.withLock { $0 = newValue } }
+  }
+
+  func takeUpdates(_ deliver: (PageUpdate) -> Void) {
+    for update in updates {
+      unsafe update.bytes.withUnsafeBytes {
+        deliver(unsafe PageUpdate(offset: update.offset, unsafeBytes: $0))
+      }
+    }
+    updates = []
+  }
 
   func segment(endingAfter offset: UInt64) -> Range<UInt64>? {
     segments.first { $0.upperBound > offset }
