@@ -95,6 +95,63 @@ struct ChangeSetTests {
     if isAwake.load(ordering: .sequentiallyConsistent) { versions.note(set) }
     #expect(versions.missed.isEmpty, "\(Seed.comment)")
   }
+
+  /// Whether a condition comes true before long.
+  private static func waits(for condition: () -> Bool) -> Bool {
+    let deadline = ContinuousClock.now + .seconds(10)
+    var tries = 0
+    while !condition() {
+      tries += 1
+      guard tries % 100 == 0 else { continue }
+      if ContinuousClock.now > deadline { return false }
+      Threads.yield()
+    }
+    return true
+  }
+
+  @Test("A single change is taken out by its own wake-up, also while the set is being emptied")
+  func noChangeWaits() {
+    let set = ChangeSet(count: 128)
+    let changed = Atomic<Int>(0)
+    let noted = Atomic<Int>(0)
+    let isAwake = Atomic<Bool>(false)
+    let isOver = Atomic<Bool>(false)
+    let stuck = Atomic<Int>(0)
+    let insert: @Sendable (UInt32) -> Void = { source in
+      if set.insert(LISN(rawValue: source)) {
+        isAwake.store(true, ordering: .sequentiallyConsistent)
+      }
+    }
+    Threads.run(3) { thread in
+      switch thread {
+      case 0:
+        for round in 1...20_000 {
+          changed.store(round, ordering: .sequentiallyConsistent)
+          insert(0)
+          guard Self.waits(for: { noted.load(ordering: .sequentiallyConsistent) >= round }) else {
+            stuck.store(round, ordering: .sequentiallyConsistent)
+            break
+          }
+        }
+        isOver.store(true, ordering: .sequentiallyConsistent)
+      case 1:
+        // Keeps the set being emptied; its source lies in another leaf.
+        while !isOver.load(ordering: .sequentiallyConsistent) { insert(64) }
+      default:
+        while !isOver.load(ordering: .sequentiallyConsistent) {
+          guard isAwake.exchange(false, ordering: .sequentiallyConsistent) else { continue }
+          set.drain { lisn in
+            guard lisn.rawValue == 0 else { return }
+            let now = changed.load(ordering: .sequentiallyConsistent)
+            noted.store(now, ordering: .sequentiallyConsistent)
+          }
+        }
+      }
+    }
+    #expect(
+      stuck.load(ordering: .sequentiallyConsistent) == 0,
+      "the change of this round stays in the set")
+  }
 }
 
 /// How often each source has changed, and how often it had when it was last taken out.

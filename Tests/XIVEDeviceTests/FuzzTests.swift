@@ -28,7 +28,11 @@ private struct Attacker {
 
   mutating func number() -> UInt64 {
     let near: [UInt64] = [0, 1, 7, 8, 9, 1 << 20, 1 << 32, 1 << 63, .max]
-    return isRare() ? random.next() : pick(near) &+ below(3)
+    switch below(4) {
+    case 0: return pick(near) &+ below(3)
+    case 1: return random.next()
+    default: return below(10)
+    }
   }
 
   /// An offset in one of the regions, near a page that exists.
@@ -79,7 +83,8 @@ struct FuzzTests {
       }
       #expect(rig.counters == counters, "request \(index); \(Seed.comment)")
     }
-    #expect(taken > fuzzIterations / 50, "\(Seed.comment)")
+    // Enough of them are right for the others to be nearly right.
+    #expect(taken > fuzzIterations / 200, "\(Seed.comment)")
   }
 
   @Test("An access changes its own source or, refused, nothing", arguments: geometries)
