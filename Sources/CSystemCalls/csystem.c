@@ -30,6 +30,14 @@ int csystem_open(const char *path, int flags, unsigned mode) {
   return RESULT(open(path, real, mode));
 }
 
+int csystem_retire(int fd) {
+  int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing < 0) return -errno;
+  int result = RESULT(dup3(nothing, fd, O_CLOEXEC));
+  close(nothing);
+  return result;
+}
+
 int csystem_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL);
   return flags < 0 ? -errno : RESULT(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
@@ -237,18 +245,21 @@ void csystem_block_stop_signals(void) {
   signal(SIGHUP, SIG_IGN);
 }
 
-int csystem_wait_stop_signal(int fd) {
+int csystem_wait_stop_signal(int fd, int mounts) {
   sigset_t set;
   stop_signals(&set);
   int signals = signalfd(-1, &set, SFD_CLOEXEC);
   if (signals < 0) return -errno;
+  struct pollfd polled[3] = {
+    {.fd = signals, .events = POLLIN}, {.fd = fd, .events = POLLIN}, {.fd = mounts, .events = POLLPRI}};
   int result = 0;
   int ready;
-  do ready = csystem_wait_readable(signals, fd, -1);
-  while (ready == 0);
+  do ready = poll(polled, 3, -1);
+  while (ready < 0 && errno == EINTR);
   struct signalfd_siginfo info;
-  if (ready < 0) result = ready;
-  else if ((ready & 1) && read(signals, &info, sizeof info) == sizeof info) result = (int)info.ssi_signo;
+  if (ready < 0) result = -errno;
+  else if (polled[0].revents && read(signals, &info, sizeof info) == sizeof info) result = (int)info.ssi_signo;
+  else if (!polled[1].revents) result = -EAGAIN;
   close(signals);
   return result;
 }

@@ -85,7 +85,9 @@ public final class DeviceFile {
   ///
   /// The signals must be blocked (``/SystemCalls/StopSignals/block()``) before the file is served.
   /// - Returns: the signal, or nil when the file was unmounted.
-  public func waitForStop() -> Int32? { StopSignals.wait(or: loop.ended) }
+  public func waitForStop() -> Int32? {
+    StopSignals.wait(or: loop.ended, while: { session.isMounted })
+  }
 
   /// Delivers what has been stored to mappings, ends all threads and unmounts.
   ///

@@ -2,6 +2,7 @@ internal import CFuse3
 internal import Glibc
 internal import PagedDevice
 internal import Synchronization
+internal import SystemCalls
 
 /// A libfuse session: one file of one device, mounted.
 ///
@@ -11,6 +12,9 @@ final class Session: @unchecked Sendable {
   // SAFETY (and @unchecked Sendable): created in `init`, destroyed in `deinit`; libfuse's session functions
   // that are used here lock for themselves.
   let pointer: OpaquePointer
+  private let path: String
+  /// The number of the mounted file system.
+  private let device: String?
   private let context: Unmanaged<SessionContext>
 
   /// Mounts the file.
@@ -39,6 +43,8 @@ final class Session: @unchecked Sendable {
       throw .mountFailed(path, SessionLog.lastLine)
     }
     unsafe self.pointer = pointer
+    self.path = path
+    device = MountTable.device(at: path)
     unsafe self.context = context
   }
 
@@ -55,7 +61,23 @@ final class Session: @unchecked Sendable {
   }
 
   /// Closes the connection and unmounts; consumers that are left get `ENOTCONN` and `SIGBUS`.
-  func unmount() { unsafe fuse_session_unmount(pointer) }
+  func unmount() {
+    if isOnPath {
+      unsafe fuse_session_unmount(pointer)
+      // libfuse leaves the mount of a connection that was aborted.
+      if isOnPath { try? MountTable.unmountLazily(path) }
+    } else {
+      // libfuse would take off whatever is mounted there now. The connection must end all the same.
+      OwnedDescriptor.retire(unsafe fuse_session_fd(pointer))
+    }
+  }
+
+  /// Whether the file is mounted anywhere.
+  ///
+  /// The kernel tells a server of its unmounting only when the last descriptor has gone, and one is ours.
+  var isMounted: Bool { device.map(MountTable.isMounted) ?? true }
+
+  private var isOnPath: Bool { MountTable.device(at: path) == device }
 
   /// Changes bytes of cached pages in place; whoever has them mapped sees the new bytes without a fault.
   func store(_ update: PageUpdate) {

@@ -6,21 +6,48 @@ public import SystemPackage
 ///
 /// Source: Linux `Documentation/filesystems/proc.rst`, `/proc/<pid>/mountinfo`.
 public enum MountTable {
+  /// The table's own file.
+  static let path = "/proc/self/mountinfo"
+
+  /// A mount as the table lists it.
+  private struct Mount {
+    let device: Substring
+    let path: String
+    let type: String
+
+    init?(_ line: Substring) {
+      let words = line.split(separator: " ")
+      guard let separator = words.firstIndex(of: "-"), separator + 1 < words.count,
+        words.count > 4
+      else { return nil }
+      device = words[2]
+      path = MountTable.unescaped(words[4])
+      type = String(words[separator + 1])
+    }
+  }
+
+  private static var mounts: [Mount] { TextFile.contents(of: path).split(separator: "\n").compactMap(Mount.init) }
+
+  /// The number of the file system that is topmost on a path; it is given away again only when nobody
+  /// has a file of it open.
+  /// - Parameter path: an absolute path without links.
+  /// - Returns: major and minor number as the table writes them, or nil when nothing is mounted there.
+  public static func device(at path: String) -> String? {
+    mounts.last { $0.path == path }.map { String($0.device) }
+  }
+
+  /// Whether a file system is mounted anywhere.
+  /// - Parameter device: its number, from ``device(at:)``.
+  /// - Returns: whether the table lists it.
+  public static func isMounted(device: String) -> Bool { mounts.contains { $0.device == device } }
+
   /// The type of the topmost mount on a path, such as `fuse.xive`.
   ///
   /// Does not touch the mount, so that a dead or silent server behind it does no harm.
   /// - Parameter path: an absolute path without links.
   /// - Returns: the type, or nil when nothing is mounted there.
   public static func fileSystemType(at path: String) -> String? {
-    var type: String?
-    for line in TextFile.contents(of: "/proc/self/mountinfo").split(separator: "\n") {
-      let halves = line.split(separator: " ")
-      guard let separator = halves.firstIndex(of: "-"), separator + 1 < halves.count,
-        halves.count > 4, unescaped(halves[4]) == path
-      else { continue }
-      type = String(halves[separator + 1])
-    }
-    return type
+    mounts.last { $0.path == path }?.type
   }
 
   /// Takes the topmost mount off a path, at once for new users and later for those that have it open.

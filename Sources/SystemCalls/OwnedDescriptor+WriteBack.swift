@@ -15,6 +15,10 @@ extension OwnedDescriptor {
     _ = csystem_drop_cache(rawValue, range.lowerBound, UInt64(range.count))
   }
 
+  /// Closes the file behind a descriptor, whose number stays its owner's to close.
+  /// - Parameter descriptor: a descriptor that somebody else owns.
+  public static func retire(_ descriptor: CInt) { _ = csystem_retire(descriptor) }
+
   /// Makes reads return `EAGAIN` instead of waiting.
   /// - Parameter descriptor: a descriptor that somebody else owns.
   /// - Throws: the error of `fcntl`.

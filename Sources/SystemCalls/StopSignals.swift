@@ -7,11 +7,26 @@ public enum StopSignals {
   public static func block() { csystem_block_stop_signals() }
 
   /// Waits for SIGINT or SIGTERM.
-  /// - Parameter event: ends the wait as well.
-  /// - Returns: the signal, or nil when the event ended the wait.
-  public static func wait(or event: borrowing Event) -> CInt? {
-    let signal = csystem_wait_stop_signal(event.rawValue)
-    return signal > 0 ? signal : nil
+  /// - Parameters:
+  ///   - event: ends the wait as well.
+  ///   - isMounted: asked at first and after each change of the mounts; false ends the wait.
+  /// - Returns: the signal, or nil when something else ended the wait.
+  public static func wait(or event: borrowing Event, while isMounted: () -> Bool = { true })
+    -> CInt?
+  {
+    guard let table = try? OwnedDescriptor(opening: MountTable.path, []) else {
+      return wait(event.rawValue, -1, isMounted)
+    }
+    defer { extendLifetime(table) }
+    return wait(event.rawValue, table.rawValue, isMounted)
+  }
+
+  private static func wait(_ event: CInt, _ mounts: CInt, _ isMounted: () -> Bool) -> CInt? {
+    while isMounted() {
+      let result = csystem_wait_stop_signal(event, mounts)
+      if result != -EAGAIN { return result > 0 ? result : nil }
+    }
+    return nil
   }
 
   /// Whether one of them has arrived and waits to be taken; needs ``block()``.

@@ -19,6 +19,8 @@ enum {
 int csystem_flush(int fd);
 int csystem_open(const char *path, int flags, unsigned mode);
 int csystem_set_nonblocking(int fd);
+/// Closes what a descriptor stands for and leaves its number to its owner, open on nothing.
+int csystem_retire(int fd);
 /// Reads a whole small file; the caller frees the bytes.
 ssize_t csystem_read_file(const char *path, char **bytes);
 ssize_t csystem_pread(int fd, void *bytes, size_t count, uint64_t offset);
@@ -65,8 +67,9 @@ int csystem_processor_count(void);
 void csystem_name_thread(const char *name);
 /// Blocks SIGINT and SIGTERM in this thread and those it starts later, and ignores SIGPIPE and SIGHUP.
 void csystem_block_stop_signals(void);
-/// Waits for SIGINT or SIGTERM, or for input on `fd`. Returns the signal, or 0 for the descriptor.
-int csystem_wait_stop_signal(int fd);
+/// Waits for SIGINT or SIGTERM, for input on `fd`, or for a change of the mounts that the open mount table
+/// `mounts` lists. Returns the signal, 0 for the descriptor, -EAGAIN for the mounts.
+int csystem_wait_stop_signal(int fd, int mounts);
 /// Sends a state line to systemd; 0 also when nobody asked for it.
 int csystem_notify_service_manager(const char *state);
 
