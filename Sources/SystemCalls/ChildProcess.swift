@@ -18,24 +18,39 @@ public struct ChildProcess: ~Copyable {
   ///   - path: the program.
   ///   - arguments: without the program's name.
   ///   - inOwnGroup: whether the terminal's interrupt key spares it, so that its owner ends it in good order.
+  ///   - errors: a file that its standard error is appended to; otherwise it shares ours.
   /// - Throws: the error of `posix_spawn` or `pipe`.
-  public init(_ path: String, _ arguments: [String], inOwnGroup: Bool = false) throws(Errno) {
+  public init(
+    _ path: String, _ arguments: [String], inOwnGroup: Bool = false, errors: String? = nil
+  ) throws(Errno) {
     let toChild = try Pipe()
     let fromChild = try Pipe()
-    id = try Self.spawn(
-      path, arguments, input: toChild.read.rawValue, output: fromChild.write.rawValue, inOwnGroup)
+    let streams = Streams(
+      input: toChild.read.rawValue, output: fromChild.write.rawValue, errors: errors)
+    id = try Self.spawn(path, arguments, streams, inOwnGroup)
     input = toChild.intoWriteEnd()
     output = fromChild.intoReadEnd()
   }
 
+  /// Where a child's standard streams go.
+  private struct Streams {
+    let input: CInt
+    let output: CInt
+    let errors: String?
+  }
+
   private static func spawn(
-    _ path: String, _ arguments: [String], input: CInt, output: CInt, _ inOwnGroup: Bool
+    _ path: String, _ arguments: [String], _ streams: Streams, _ inOwnGroup: Bool
   ) throws(Errno) -> Int32 {
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
-    unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
+    unsafe posix_spawn_file_actions_adddup2(&actions, streams.input, 0)
+    unsafe posix_spawn_file_actions_adddup2(&actions, streams.output, 1)
+    if let errors = streams.errors {
+      unsafe posix_spawn_file_actions_addopen(
+        &actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    }
     // The child takes signals as usual, whatever this process blocks.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
@@ -58,8 +73,10 @@ public struct ChildProcess: ~Copyable {
     if endCode == nil {
       kill(id, SIGKILL)
       // Not waited for without end: a process stuck in a fault of a dead server must not hold us too.
-      for _ in 0..<2_000 where waitpid(id, nil, WNOHANG) == 0 {
+      var patience = 2_000
+      while patience > 0, waitpid(id, nil, WNOHANG) == 0 {
         MonotonicClock.sleep(nanoseconds: 1_000_000)
+        patience -= 1
       }
     }
   }

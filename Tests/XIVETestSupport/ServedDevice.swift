@@ -1,3 +1,4 @@
+internal import FoundationEssentials
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -79,21 +80,47 @@ public struct ServedDevice: ~Copyable {
   public init(_ options: [String] = [], program: [String] = [Built.path("xive"), "serve"]) throws {
     let directory = try TemporaryDirectory()
     let path = directory.path + "/device"
-    var server = try ChildProcess(program[0], Array(program.dropFirst()) + [path] + options)
-    guard server.line(within: 20_000) == "ready \(path)" else {
-      Self.end(server.id, path)
-      Self.removeMount(path)
-      throw SupportFailure("\(program.joined(separator: " ")) \(path): did not become ready")
-    }
+    let server = try Self.start(program, path, options, errors: directory.path + "/errors")
     self.directory = directory
     self.path = path
     self.server = server
+  }
+
+  private static func start(
+    _ program: [String], _ path: String, _ options: [String], errors: String
+  ) throws -> ChildProcess {
+    let arguments = Array(program.dropFirst()) + [path] + options
+    var server = try ChildProcess(program[0], arguments, errors: errors)
+    if server.line(within: 20_000) == "ready \(path)" { return server }
+    let words = program.joined(separator: " ")
+    end(server.id, path)
+    removeMount(path)
+    let reason = (try? String(contentsOfFile: errors, encoding: .utf8)) ?? ""
+    throw SupportFailure("\(words) \(path): did not become ready: \(reason)")
   }
 
   deinit {
     if !hasEnded { Self.end(server.id, path) }
     Self.removeMount(path)
   }
+
+  /// Starts a server on the same file again, when the one before has ended.
+  /// - Parameter options: options of `serve`.
+  /// - Throws: ``SupportFailure`` when it is not ready in 20 seconds.
+  public mutating func restart(_ options: [String] = []) throws {
+    precondition(hasEnded, "the server is still there")
+    server = try Self.start(
+      [Built.path("xive"), "serve"], path, options, errors: directory.path + "/errors")
+    hasEnded = false
+  }
+
+  /// What the servers have written to standard error.
+  public var errors: String {
+    (try? String(contentsOfFile: directory.path + "/errors", encoding: .utf8)) ?? ""
+  }
+
+  /// Whether anything is mounted on the file.
+  public var isMounted: Bool { MountTable.fileSystemType(at: path) != nil }
 
   /// The server's process id.
   public var processID: Int32 { server.id }
