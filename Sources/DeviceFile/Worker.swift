@@ -16,6 +16,8 @@ final class Worker {
   private let waiting: WaitingRequests
   private let observer: (any RequestObserver)?
   private var buffer = unsafe fuse_buf()
+  /// Which updates the request that was received knows for certain.
+  private var round: UInt64 = 0
   private let parts: UnsafeMutablePointer<iovec>
   private let tails: UnsafeMutablePointer<PageImage.Tail>
 
@@ -44,6 +46,7 @@ final class Worker {
   /// Reads one request, without waiting.
   /// - Returns: whether there is one, none yet, or never again.
   func receive() -> Received {
+    round = device.updateRound
     let result = unsafe fuse_session_receive_buf(session, &buffer)
     if result > 0 { return .request }
     return result == -EAGAIN || result == -EINTR ? .nothing : .ended
@@ -163,7 +166,8 @@ final class Worker {
     let size = PageImage.byteCount
     for start in stride(from: 0, through: bytes.count - size, by: size) {
       let image = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<start + size])
-      device.writeBack(unsafe RawSpan(_unsafeBytes: image), at: offset + UInt64(start))
+      device.writeBack(
+        unsafe RawSpan(_unsafeBytes: image), at: offset + UInt64(start), since: round)
     }
     sendWritten(bytes.count, reply)
   }

@@ -54,6 +54,17 @@ public protocol PagedDevice: AnyObject, Sendable {
   ///   - offset: byte offset in the file, a multiple of 4,096.
   func writeBack(_ image: RawSpan, at offset: UInt64)
 
+  /// Takes the image of a page that consumers stored to, as ``writeBack(_:at:)``, for devices that change
+  /// pages by updates: an image may be older than an update that was delivered before it arrives here.
+  /// - Parameters:
+  ///   - image: the page's bytes, ``PageImage/byteCount`` of them.
+  ///   - offset: byte offset in the file, a multiple of 4,096.
+  ///   - round: ``updateRound`` as it was before the image was made.
+  func writeBack(_ image: RawSpan, at offset: UInt64, since round: UInt64)
+
+  /// How many calls of ``takeUpdates(_:)`` have returned; a device without updates may always say 0.
+  var updateRound: UInt64 { get }
+
   /// Performs a control request (an `ioctl`).
   /// - Parameter request: number, payload and answer.
   /// - Returns: the caller's return value, 0 or more.
@@ -110,6 +121,14 @@ extension PagedDevice {
 
   /// Does nothing.
   public func closed(_ opener: Opener) {}
+
+  /// Takes the image without asking how old it is.
+  public func writeBack(_ image: RawSpan, at offset: UInt64, since round: UInt64) {
+    writeBack(image, at: offset)
+  }
+
+  /// Says that updates are not counted.
+  public var updateRound: UInt64 { 0 }
 }
 
 /// What a device may ask of whoever serves it.

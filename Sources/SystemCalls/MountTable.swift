@@ -26,7 +26,9 @@ public enum MountTable {
     }
   }
 
-  private static var mounts: [Mount] { TextFile.contents(of: path).split(separator: "\n").compactMap(Mount.init) }
+  private static var mounts: [Mount] {
+    TextFile.contents(of: path).split(separator: "\n").compactMap(Mount.init)
+  }
 
   /// The number of the file system that is topmost on a path; it is given away again only when nobody
   /// has a file of it open.

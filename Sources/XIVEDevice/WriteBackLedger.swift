@@ -3,101 +3,123 @@ internal import Synchronization
 
 /// Remembers, for pages that are stored to through mappings, what has to be put back and what came last.
 ///
-/// A slot is 8 bytes, numbered from the start of its 4 KiB page. Its lock guards the table alone and is held
+/// A slot is 8 bytes, numbered from the start of its 4 KiB page. Its lock guards the tables alone and is held
 /// for one look at one image; nobody waits for the kernel under it.
 final class WriteBackLedger: Sendable {
-  fileprivate struct Entry {
-    /// What stores have left in the page, by slot, until it has been put back.
-    var leftovers: [Int: Leftover] = [:]
-    /// The slots that a store could have gone to without being seen: those that held a store when the page
-    /// was last written back.
-    var candidates: Set<Int> = []
-    /// Images looked at so far.
-    var imageCount: UInt64 = 0
+  private struct Tables {
+    var pages: [UInt64: Page] = [:]
+    /// Pages in which something has to be put back.
+    var pending: Set<UInt64> = []
   }
 
-  fileprivate struct Leftover: Equatable {
-    var stored: UInt64
-    /// What the page showed there before, and shall show again.
-    var served: UInt64
-    /// The number of the newest image that it was found in.
-    var image: UInt64
-  }
+  private let tables = Mutex(Tables())
+  private let rounds = Atomic<UInt64>(0)
 
-  private let entries = Mutex<[UInt64: Entry]>([:])
-  private let pending = Mutex<Set<UInt64>>([])
+  /// How often ``restore(_:)`` has returned.
+  var round: UInt64 { rounds.load(ordering: .sequentiallyConsistent) }
 
-  /// Finds the stores in an image.
+  /// Finds the stores in an image that was made after a round.
   ///
   /// A store that races with putting back the one before it may leave no trace but the page's being dirty.
   /// Where only one slot can be meant it is repeated; else it has coalesced, and nothing is made up.
   /// - Returns: slots in ascending order; for a trigger page one slot, whatever was stored where.
-  func stores(in image: RawSpan, at page: UInt64, tail: PageImage.Tail, isTrigger: Bool) -> [Int] {
-    let found = entries.withLock { table -> [Int] in
-      var entry = table[page] ?? Entry()
-      defer { table[page] = entry }
-      let differing = entry.look(at: image, tail, isTrigger: isTrigger)
-      let candidates = entry.candidates
-      if !entry.leftovers.isEmpty { entry.candidates = Set(entry.leftovers.keys) }
-      if isTrigger { return [0] }
-      if !differing.isEmpty { return differing }
-      return candidates.count == 1 && !Self.hasStoreOverPQ(image) ? Array(candidates) : []
+  func stores(
+    in image: RawSpan, at offset: UInt64, tail: PageImage.Tail, isTrigger: Bool, since round: UInt64
+  ) -> [Int] {
+    tables.withLock { tables in
+      let found = tables.pages[offset, default: Page()]
+        .look(at: image, tail, isTrigger: isTrigger, since: round)
+      tables.pending.insert(offset)
+      return isTrigger ? [0] : found
     }
-    pending.withLock { _ = $0.insert(page) }
-    return found
   }
 
   /// Puts back what was served, slot by slot, so that a store to a neighbour is not undone.
+  ///
+  /// Called by one thread.
   func restore(_ deliver: (PageUpdate) -> Void) {
-    let pages = pending.withLock { pages in
-      defer { pages = [] }
-      return pages
+    let round = self.round + 1
+    let pending = tables.withLock { tables in
+      defer { tables.pending = [] }
+      return tables.pending
     }
-    for page in pages {
-      let leftovers = entries.withLock { $0[page]?.leftovers ?? [:] }
+    for offset in pending {
+      let leftovers = tables.withLock { $0.pages[offset]?.leftovers ?? [:] }
+        .filter { $0.value.putBack == nil }
       for (slot, leftover) in leftovers {
         unsafe withUnsafeBytes(of: leftover.served) { bytes in
-          deliver(unsafe PageUpdate(offset: page + UInt64(slot * 8), unsafeBytes: bytes))
+          deliver(unsafe PageUpdate(offset: offset + UInt64(slot * 8), unsafeBytes: bytes))
         }
       }
-      entries.withLock { table in
-        // Only what was put back: a write-back may have come in between, with the same value even.
-        for (slot, leftover) in leftovers where table[page]?.leftovers[slot] == leftover {
-          table[page]?.leftovers[slot] = nil
-        }
-      }
+      tables.withLock { $0.pages[offset]?.notePutBack(leftovers, round) }
     }
-  }
-
-  /// Whether a store lies in the PQ window, where it is no operation: the window's slots are alike otherwise.
-  private static func hasStoreOverPQ(_ image: RawSpan) -> Bool {
-    let window = ImageBodies.pqWindow
-    let first = slot(window.lowerBound / 8, of: image)
-    return (window.lowerBound / 8..<window.upperBound / 8).contains { slot($0, of: image) != first }
-  }
-
-  fileprivate static func slot(_ slot: Int, of image: RawSpan) -> UInt64 {
-    unsafe image.unsafeLoadUnaligned(fromByteOffset: slot * 8, as: UInt64.self)
+    rounds.store(round, ordering: .sequentiallyConsistent)
   }
 }
 
-extension WriteBackLedger.Entry {
-  /// Notes what stores have left in an image.
-  /// - Returns: the slots that hold a store which no earlier image had.
-  fileprivate mutating func look(
-    at image: RawSpan, _ tail: PageImage.Tail, isTrigger: Bool
-  ) -> [Int] {
-    var differing: [Int] = []
-    imageCount += 1
-    for slot in 0..<PageImage.byteCount / 8
-    where isTrigger || !ImageBodies.pqWindow.contains(slot * 8) {
-      let value = WriteBackLedger.slot(slot, of: image)
-      let expected = slot < 504 ? UInt64.max : tail[slot - 504]
-      guard value != expected else { continue }
-      if value != leftovers[slot]?.stored { differing.append(slot) }
-      // Noted anew in each image: it may have been stored again since it was last put back.
-      leftovers[slot] = .init(stored: value, served: expected, image: imageCount)
+extension WriteBackLedger {
+  /// What a store has left in a slot.
+  fileprivate struct Leftover {
+    let stored: UInt64
+    /// What the page showed there before, and shall show again.
+    let served: UInt64
+    /// The number of the image that it was found in.
+    let image: UInt64
+    /// The round that has put it back; images made before that round ended may still show it.
+    var putBack: UInt64?
+
+    func mayShow(since round: UInt64) -> Bool { putBack.map { $0 > round } ?? true }
+  }
+
+  /// One page that is stored to.
+  fileprivate struct Page {
+    /// The slots that held a store in the newest image.
+    private(set) var leftovers: [Int: Leftover] = [:]
+    /// The slots that a store may have gone to without being seen: those of the newest image with any.
+    private var candidates: Set<Int> = []
+    private var imageCount: UInt64 = 0
+
+    private static let tailSlot = ImageBodies.byteCount / 8
+
+    /// Finds the stores in an image, and notes what they have left.
+    mutating func look(
+      at image: RawSpan, _ tail: PageImage.Tail, isTrigger: Bool, since round: UInt64
+    ) -> [Int] {
+      imageCount += 1
+      let before = leftovers.filter { $0.value.mayShow(since: round) }
+      leftovers = [:]
+      var stores: [Int] = []
+      for slot in 0..<PageImage.byteCount / 8 where isTrigger || !Self.showsPQ(slot) {
+        let value = Self.value(of: slot, in: image)
+        let served = slot < Self.tailSlot ? UInt64.max : tail[slot - Self.tailSlot]
+        guard value != served else { continue }
+        if value != before[slot]?.stored { stores.append(slot) }
+        // Noted anew in each image: it may have been stored again since it was last put back.
+        leftovers[slot] = Leftover(stored: value, served: served, image: imageCount)
+      }
+      defer { if !leftovers.isEmpty { candidates = Set(leftovers.keys) } }
+      guard stores.isEmpty else { return stores }
+      return candidates.count == 1 && !Self.hasStoreOverPQ(image) ? Array(candidates) : []
     }
-    return differing
+
+    /// Notes what a round has put back, but for what a newer image has found again.
+    mutating func notePutBack(_ done: [Int: Leftover], _ round: UInt64) {
+      for (slot, leftover) in done where leftovers[slot]?.image == leftover.image {
+        leftovers[slot]?.putBack = round
+      }
+    }
+
+    private static func showsPQ(_ slot: Int) -> Bool { ImageBodies.pqWindow.contains(slot * 8) }
+
+    /// Whether a store lies in the PQ window, where it is no operation: its slots are alike otherwise.
+    private static func hasStoreOverPQ(_ image: RawSpan) -> Bool {
+      let window = ImageBodies.pqWindow.lowerBound / 8..<ImageBodies.pqWindow.upperBound / 8
+      let first = value(of: window.lowerBound, in: image)
+      return window.contains { value(of: $0, in: image) != first }
+    }
+
+    private static func value(of slot: Int, in image: RawSpan) -> UInt64 {
+      unsafe image.unsafeLoadUnaligned(fromByteOffset: slot * 8, as: UInt64.self)
+    }
   }
 }

@@ -12,6 +12,18 @@ extension XIVEDevice {
   ///   - image: 4,096 bytes.
   ///   - offset: byte offset in the file, a multiple of 4,096.
   public func writeBack(_ image: RawSpan, at offset: UInt64) {
+    writeBack(image, at: offset, since: updateRound)
+  }
+
+  /// How often slots have been put back.
+  public var updateRound: UInt64 { ledger.round }
+
+  /// Does the same for an image that may be older than the slots' last putting back.
+  /// - Parameters:
+  ///   - image: 4,096 bytes.
+  ///   - offset: byte offset in the file, a multiple of 4,096.
+  ///   - round: ``updateRound`` before the image was made.
+  public func writeBack(_ image: RawSpan, at offset: UInt64, since round: UInt64) {
     let page = offset & ~(map.pageByteCount - 1)
     guard image.byteCount == PageImage.byteCount, offset % UInt64(PageImage.byteCount) == 0,
       case .esb(let lisn, let half) = map.target(at: offset),
@@ -21,7 +33,8 @@ extension XIVEDevice {
       return
     }
     let tail = PageSignature(lisn, half, sources.backings[lisn], at: page).tail
-    let slots = ledger.stores(in: image, at: offset, tail: tail, isTrigger: half == .trigger)
+    let slots = ledger.stores(
+      in: image, at: offset, tail: tail, isTrigger: half == .trigger, since: round)
     for slot in slots {
       counters.mappedStores.add(1, stripe: Int(lisn.rawValue))
       if let event = engine.event(for: .store(at: UInt64(slot) * 8, of: half)) {
