@@ -32,8 +32,11 @@ struct MountPoint {
     do {
       _ = try OwnedDescriptor(opening: "/dev/fuse", .readWrite)
     } catch {
-      throw error == .noSuchFileOrDirectory || error == .noSuchAddressOrDevice
-        ? .noFuse : .noPermission(error)
+      // A node without its module behind it is ENODEV.
+      let isMissing: [Errno] = [
+        .noSuchFileOrDirectory, .noSuchAddressOrDevice, .operationNotSupportedByDevice,
+      ]
+      throw isMissing.contains(error) ? .noFuse : .noPermission(error)
     }
   }
 
