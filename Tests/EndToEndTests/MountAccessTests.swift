@@ -7,7 +7,9 @@ struct MountAccessTests {
 
   @Test(
     "An exact access to an ESB page is 8 bytes, aligned; anything else is EINVAL and changes nothing",
-    arguments: [(0, 1), (0, 2), (0, 4), (4, 8), (1, 8), (0, 7), (0, 9), (0, 16), (0, 4_096), (8, 3)])
+    arguments: [
+      (0, 1), (0, 2), (0, 4), (4, 8), (1, 8), (0, 7), (0, 9), (0, 16), (0, 4_096), (8, 3),
+    ])
   func sizes(_ offset: UInt64, _ size: Int) throws {
     let device = try ServedDevice(["--create", "0"])
     var consumer = try Consumer(opening: device.path)
@@ -32,7 +34,8 @@ struct MountAccessTests {
     #expect(try consumer.counters().exactStores == 0)
   }
 
-  @Test("Accesses outside every region, and huge ones, are refused", arguments: ["rw,direct", "rw"])
+  @Test(
+    "Accesses outside every region, and huge ones, are refused", arguments: ["rw,direct", "rw"])
   func outside(_ flags: String) throws {
     let device = try ServedDevice(["--create", "0"])
     var consumer = try Consumer(opening: device.path, flags)
@@ -86,7 +89,8 @@ struct MountAccessTests {
     #expect(try consumer.ask("pread 0 \(triggerPage(2)) 8").hasPrefix("errno"))
   }
 
-  @Test("Without O_DIRECT a write of 8 bytes is one exact store, and the page's image is true again")
+  @Test(
+    "Without O_DIRECT a write of 8 bytes is one exact store, and the page's image is true again")
   func bufferedWrites() throws {
     let device = try ServedDevice(["--create", "0", "--tick", "0"])
     var consumer = try Consumer(opening: device.path, "rw")
@@ -100,7 +104,8 @@ struct MountAccessTests {
     for size in [4, 7, 16] {
       let bytes = String(repeating: "00", count: size)
       #expect(
-        try consumer.ask("pwrite 0 \(managementPage(0) + 0xc00) \(bytes)").hasPrefix("errno EINVAL"))
+        try consumer.ask("pwrite 0 \(managementPage(0) + 0xc00) \(bytes)").hasPrefix("errno EINVAL")
+      )
       #expect(try consumer.await(0, 0xc00, allOnes), "refused, and put back")
     }
     #expect(try exact.pq(0) == 2)
@@ -118,7 +123,8 @@ struct MountAccessTests {
     #expect(try consumer.await(0, 0x800, 1))
   }
 
-  @Test("A read-only descriptor cannot write, a write-only one cannot read", arguments: ["", ",direct"])
+  @Test(
+    "A read-only descriptor cannot write, a write-only one cannot read", arguments: ["", ",direct"])
   func directions(_ direct: String) throws {
     let device = try ServedDevice(["--create", "0"])
     var reader = try Consumer(opening: device.path, "ro" + direct)

@@ -84,7 +84,9 @@ struct MountConcurrencyTests {
     }
   }
 
-  @Test("Payloads that lie in pages of the device itself are read and written without a hang", arguments: [2, 3])
+  @Test(
+    "Payloads that lie in pages of the device itself are read and written without a hang",
+    arguments: [2, 3])
   func payloads(_ serverThreads: Int) throws {
     let device = try ServedDevice(["--create", "0-63", "--threads", "\(serverThreads)"])
     var consumers = ConsumerList()

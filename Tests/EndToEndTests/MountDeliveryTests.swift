@@ -122,7 +122,8 @@ struct MountDeliveryTests {
     var consumer = try Consumer(opening: device.path, "ro,direct")
     #expect(
       try consumer.ask("map 0 0 \(managementPage(0)) 0x1000 rw shared").hasPrefix("errno EACCES"))
-    #expect(try consumer.ask("pwrite 0 \(triggerPage(0)) 0000000000000000").hasPrefix("errno EBADF"))
+    #expect(
+      try consumer.ask("pwrite 0 \(triggerPage(0)) 0000000000000000").hasPrefix("errno EBADF"))
     for register in [0xc00, 0xf00, 0x000] as [UInt64] {
       #expect(
         try consumer.ask("pread 0 \(managementPage(0) + register) 8").hasPrefix("errno EBADF"),

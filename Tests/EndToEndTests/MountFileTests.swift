@@ -106,12 +106,13 @@ struct MountFileTests {
     let read = try CommandResult(
       nobody + ["if=\(device.path)", "iflag=direct", "bs=8", "count=1", "of=/dev/null"])
     #expect((read.exitCode == 0) == (mode.hasSuffix("6") || mode.hasSuffix("4")), "\(read.errors)")
-    let store = try CommandResult([
-      "sh", "-c", "printf 12345678 | \"$@\"", "sh",
-    ] + nobody + [
-      "of=\(device.path)", "oflag=direct,seek_bytes", "conv=notrunc", "bs=8", "count=1",
-      "seek=\(managementPage(0) + 0xe00)",
-    ])
+    let store = try CommandResult(
+      [
+        "sh", "-c", "printf 12345678 | \"$@\"", "sh",
+      ] + nobody + [
+        "of=\(device.path)", "oflag=direct,seek_bytes", "conv=notrunc", "bs=8", "count=1",
+        "seek=\(managementPage(0) + 0xe00)",
+      ])
     #expect((store.exitCode == 0) == mode.hasSuffix("6"), "\(store.errors)")
     var consumer = try Consumer(opening: device.path)
     #expect(try consumer.pq(0) == (mode.hasSuffix("6") ? 2 : 1))

@@ -28,7 +28,9 @@ struct MountLiveTests {
     #expect(try actor.counters().fills == before)
   }
 
-  @Test("An exact store to a mapped page is seen there; the kernel drops that page, so that it is filled anew")
+  @Test(
+    "An exact store to a mapped page is seen there; the kernel drops that page, so that it is filled anew"
+  )
   func exactStores() throws {
     let device = try ServedDevice(["--create", "0-3", "--store-eoi"])
     var actor = try Consumer(opening: device.path)

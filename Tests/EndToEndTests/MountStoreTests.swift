@@ -59,7 +59,9 @@ struct MountStoreTests {
     #expect(try consumer.await(0, 0x800, operation.after))
   }
 
-  @Test("A store into the PQ window is no operation, and the window is true again", arguments: [0x800, 0xbf8])
+  @Test(
+    "A store into the PQ window is no operation, and the window is true again",
+    arguments: [0x800, 0xbf8])
   func window(_ offset: UInt64) throws {
     let device = try ServedDevice(["--create", "0", "--tick", "0"])
     var consumer = try consumer(of: device.path, managementPage(0), pq: 2)
@@ -114,7 +116,8 @@ struct MountStoreTests {
     }
   }
 
-  @Test("The same store again, put back or not, is performed again, where one slot alone is stored to")
+  @Test(
+    "The same store again, put back or not, is performed again, where one slot alone is stored to")
   func againAtOnce() throws {
     let device = try ServedDevice(["--create", "0", "--tick", "0"])
     var consumer = try consumer(of: device.path, managementPage(0))
