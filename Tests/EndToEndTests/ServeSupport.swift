@@ -44,3 +44,16 @@ struct NotifySocket: ~Copyable {
     return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
   }
 }
+
+extension ServedDevice {
+  /// Stops the server, as a debugger or a terminal does, and waits until every thread has stopped.
+  func suspend() throws {
+    signal(SIGSTOP)
+    let question = "! grep -L '^State:.T' /proc/\(processID)/task/*/status | grep -q ."
+    for _ in 0..<1_000 {
+      if try CommandResult(["/bin/sh", "-c", question]).exitCode == 0 { return }
+      usleep(1_000)
+    }
+    throw SupportFailure("process \(processID) does not stop")
+  }
+}
