@@ -58,6 +58,8 @@ final class Worker {
   /// - Parameter mayBlock: called before anything that could wait for another request to be served.
   func handle(beforeBlocking mayBlock: () -> Void) {
     let message = unsafe UnsafeRawBufferPointer(start: buffer.mem, count: buffer.size)
+    // Shorter than any request, and so without a number to answer to; the kernel never does that.
+    guard message.count >= MemoryLayout<fuse_in_header>.size else { return }
     let request = unsafe WireRequest(message)
     let start = observer == nil ? 0 : MonotonicClock.nanoseconds
     let header = unsafe message.loadUnaligned(as: fuse_in_header.self)

@@ -51,41 +51,31 @@ public struct BackingWord: RawRepresentable, Hashable, Sendable {
 /// The backing words of all sources.
 ///
 /// Safe from any thread; a read is one atomic load.
-@safe
-final class BackingTable: @unchecked Sendable {
-  // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`, every word is atomic.
-  private let words: UnsafeMutableBufferPointer<Atomic<UInt64>>
+struct BackingTable: Sendable {
+  private let words: AtomicTable<UInt64>
 
-  init(count: Int) {
-    unsafe words = .allocate(capacity: count)
-    for index in 0..<count { unsafe words.initializeElement(at: index, to: Atomic(0)) }
-  }
-
-  deinit {
-    unsafe words.deinitialize()
-    unsafe words.deallocate()
-  }
+  init(count: Int) { words = AtomicTable(count: count, repeating: 0) }
 
   subscript(lisn: LISN) -> BackingWord {
     let index = Int(lisn.rawValue)
-    guard unsafe index < words.count else { return BackingWord(rawValue: 0) }
-    return unsafe BackingWord(rawValue: words[index].load(ordering: .acquiring))
+    guard index < words.count else { return BackingWord(rawValue: 0) }
+    return BackingWord(rawValue: words[index].load(ordering: .acquiring))
   }
 
   /// Publishes the first backing of a source; a source that has one keeps it.
   func publishIPI(_ lisn: LISN) {
     let first = BackingWord(.ipi, generation: 1).rawValue
-    _ = unsafe words[Int(lisn.rawValue)].compareExchange(
+    _ = words[Int(lisn.rawValue)].compareExchange(
       expected: 0, desired: first, ordering: .acquiringAndReleasing)
   }
 
   /// The first run of sources that exist, from a source on, or nil when none follows.
   func run(from first: Int) -> Range<Int>? {
-    let count = unsafe words.count
+    let count = words.count
     guard let start = (min(first, count)..<count).first(where: exists) else { return nil }
     let end = (start..<count).first { !exists($0) } ?? count
     return start..<end
   }
 
-  private func exists(_ index: Int) -> Bool { unsafe words[index].load(ordering: .relaxed) != 0 }
+  private func exists(_ index: Int) -> Bool { words[index].load(ordering: .relaxed) != 0 }
 }

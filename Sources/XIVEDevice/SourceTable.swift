@@ -16,31 +16,24 @@ final class SourceTable: @unchecked Sendable {
   let backings: BackingTable
   // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; used through the cells only.
   private let memory: UnsafeMutableRawBufferPointer
-  private let blocks: UnsafeMutableBufferPointer<Atomic<Bool>>
+  private let blocks: AtomicTable<Bool>
 
   init(count: Int) {
     unsafe memory = .allocate(byteCount: SourceCells.byteCount(for: count), alignment: 64)
     cells = unsafe SourceCells(unsafeMemory: memory, count: count)
     backings = BackingTable(count: count)
-    unsafe blocks = .allocate(capacity: (count + Self.blockSize - 1) / Self.blockSize)
-    for index in unsafe blocks.indices {
-      unsafe blocks.initializeElement(at: index, to: Atomic(false))
-    }
+    blocks = AtomicTable(count: (count + Self.blockSize - 1) / Self.blockSize, repeating: false)
   }
 
-  deinit {
-    unsafe memory.deallocate()
-    unsafe blocks.deinitialize()
-    unsafe blocks.deallocate()
-  }
+  deinit { unsafe memory.deallocate() }
 
   /// Makes the block of a source exist.
   func createBlock(of lisn: LISN) {
-    unsafe blocks[Int(lisn.rawValue) / Self.blockSize].store(true, ordering: .releasing)
+    blocks[Int(lisn.rawValue) / Self.blockSize].store(true, ordering: .releasing)
   }
 
   /// The number of blocks that exist.
   var blockCount: Int {
-    unsafe blocks.indices.count { unsafe blocks[$0].load(ordering: .acquiring) }
+    (0..<blocks.count).count { blocks[$0].load(ordering: .acquiring) }
   }
 }

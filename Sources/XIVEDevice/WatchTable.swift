@@ -14,20 +14,10 @@ enum ESBWindow: UInt32, CaseIterable {
 /// One word a source: 16 bits for each window, one for each 4 KiB of a device page. A page is never
 /// forgotten, for the kernel does not tell when it drops one; an update of a dropped page costs a little
 /// and does no harm.
-@safe
-final class WatchTable: @unchecked Sendable {
-  // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`, every word is atomic.
-  private let words: UnsafeMutableBufferPointer<Atomic<UInt32>>
+struct WatchTable: Sendable {
+  private let words: AtomicTable<UInt32>
 
-  init(count: Int) {
-    unsafe words = .allocate(capacity: count)
-    for index in 0..<count { unsafe words.initializeElement(at: index, to: Atomic(0)) }
-  }
-
-  deinit {
-    unsafe words.deinitialize()
-    unsafe words.deallocate()
-  }
+  init(count: Int) { words = AtomicTable(count: count, repeating: 0) }
 
   /// Notes that a page is about to be filled. To be called before its PQ is read.
   ///
@@ -36,12 +26,12 @@ final class WatchTable: @unchecked Sendable {
   func watch(_ lisn: LISN, _ window: ESBWindow, part: UInt32) {
     let bit = UInt32(1) << (window.rawValue * 16 + part)
     let index = Int(lisn.rawValue)
-    guard unsafe words[index].load(ordering: .sequentiallyConsistent) & bit == 0 else { return }
-    _ = unsafe words[index].bitwiseOr(bit, ordering: .sequentiallyConsistent)
+    guard words[index].load(ordering: .sequentiallyConsistent) & bit == 0 else { return }
+    _ = words[index].bitwiseOr(bit, ordering: .sequentiallyConsistent)
   }
 
   /// The watched pages of a source; zero where nobody ever filled one.
   func pages(of lisn: LISN) -> UInt32 {
-    unsafe words[Int(lisn.rawValue)].load(ordering: .sequentiallyConsistent)
+    words[Int(lisn.rawValue)].load(ordering: .sequentiallyConsistent)
   }
 }

@@ -73,9 +73,9 @@ extension WriteBackLedger {
 
   /// One page that is stored to.
   fileprivate struct Page {
-    /// The slots that held a store in the newest image.
+    /// What has not been put back for certain.
     private(set) var leftovers: [Int: Leftover] = [:]
-    /// The slots that a store may have gone to without being seen: those of the newest image with any.
+    /// The slots that a store may have gone to without being seen: the leftovers of the last image with any.
     private var candidates: Set<Int> = []
     private var imageCount: UInt64 = 0
 
@@ -87,7 +87,7 @@ extension WriteBackLedger {
     ) -> [Int] {
       imageCount += 1
       let before = leftovers.filter { $0.value.mayShow(since: round) }
-      leftovers = [:]
+      leftovers = before
       var stores: [Int] = []
       for slot in 0..<PageImage.byteCount / 8 where isTrigger || !Self.showsPQ(slot) {
         let value = Self.value(of: slot, in: image)
