@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -263,6 +264,8 @@ int csystem_wait_stop_signal(int fd, int mounts) {
   close(signals);
   return result;
 }
+
+int csystem_open_parent(void) { return RESULT((int)syscall(SYS_pidfd_open, getppid(), 0)); }
 
 // Room for the longest path and the words around it.
 static _Thread_local char kept_message[4096 + 512];

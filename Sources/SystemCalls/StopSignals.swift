@@ -1,5 +1,6 @@
 internal import CSystemCalls
 internal import Glibc
+public import SystemPackage
 
 /// The signals that end a server in good order.
 public enum StopSignals {
@@ -27,6 +28,17 @@ public enum StopSignals {
       if result != -EAGAIN { return result > 0 ? result : nil }
     }
     return nil
+  }
+
+  /// Has this process told to stop, by SIGTERM, when the process that started it ends.
+  /// - Parameter threads: watches on a thread of this group, which ends with the process.
+  /// - Throws: the error of `pidfd_open` or of starting the thread.
+  public static func raiseWhenParentEnds(_ threads: ThreadGroup) throws(Errno) {
+    let parent = try valueOrErrno(csystem_open_parent())
+    try threads.start("parent") {
+      while csystem_wait_readable(parent, -1, -1) == 0 {}
+      kill(getpid(), SIGTERM)
+    }
   }
 
   /// Whether one of them has arrived and waits to be taken; needs ``block()``.

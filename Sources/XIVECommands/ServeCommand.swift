@@ -16,6 +16,8 @@ struct ServeCommand: ParsableCommand {
 
   @Argument(help: "The device file.") var path: String
   @OptionGroup var options: ServeOptions
+  @Flag(help: "Stop when the process that started the server ends, as tests want it.")
+  var exitWithParent = false
 
   func run() throws {
     StopSignals.block()
@@ -24,6 +26,7 @@ struct ServeCommand: ParsableCommand {
       // First of all: the child is a fork, and the device's tables are large.
       var fileOptions = options.fileOptions
       fileOptions.watchdog = try Watchdog()
+      if exitWithParent { try StopSignals.raiseWhenParentEnds(ThreadGroup()) }
       let device = try options.makeDevice()
       let file = try DeviceFile(serving: device, at: path, options: fileOptions, logger: logger)
       print("ready \(path)")

@@ -72,12 +72,15 @@ public struct ServedDevice: ~Copyable {
   private var server: ChildProcess
   private var hasEnded = false
 
+  /// The usual server; it does not outlive a test run that crashes.
+  public static var xive: [String] { [Built.path("xive"), "serve", "--exit-with-parent"] }
+
   /// Starts a server and waits until the file can be used.
   /// - Parameters:
   ///   - options: options of `serve`.
   ///   - program: the server's program and its words before the path.
   /// - Throws: ``SupportFailure`` when it is not ready in 20 seconds.
-  public init(_ options: [String] = [], program: [String] = [Built.path("xive"), "serve"]) throws {
+  public init(_ options: [String] = [], program: [String] = Self.xive) throws {
     let directory = try TemporaryDirectory()
     let path = directory.path + "/device"
     let server = try Self.start(program, path, options, errors: directory.path + "/errors")

@@ -70,6 +70,8 @@ void csystem_block_stop_signals(void);
 /// Waits for SIGINT or SIGTERM, for input on `fd`, or for a change of the mounts that the open mount table
 /// `mounts` lists. Returns the signal, 0 for the descriptor, -EAGAIN for the mounts.
 int csystem_wait_stop_signal(int fd, int mounts);
+/// A descriptor that becomes readable when the process that started this one ends.
+int csystem_open_parent(void);
 /// Sends a state line to systemd; 0 also when nobody asked for it.
 int csystem_notify_service_manager(const char *state);
 
