@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,50 +104,92 @@ static _Noreturn void watch(unsigned server, int control, const sigset_t *deaths
   }
 }
 
-int csystem_start_watchdog(int *control) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
-  sigset_t deaths, before;
-  sigemptyset(&deaths);
-  sigaddset(&deaths, SIGUSR1);
-  // Blocked before the fork, so that the child cannot miss it.
-  pthread_sigmask(SIG_BLOCK, &deaths, &before);
-  pid_t server = getpid();
-  pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[0], 0);
-    close_range(1, ~0u, 0);
-    // The terminal's signals are the server's to handle; it ends us.
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    prctl(PR_SET_NAME, "watchdog");
-    prctl(PR_SET_PDEATHSIG, SIGUSR1);
-    if (getppid() != server) _exit(0);
-    watch((unsigned)server, 0, &deaths);
-  }
-  int error = errno;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  close(ends[0]);
-  if (child < 0) {
-    close(ends[1]);
-    return -error;
-  }
-  *control = ends[1];
-  return child;
+/// What the thread that starts the child gives and takes.
+struct starter {
+  int control[2], alive[2];
+  pid_t server, child;
+  int error;
+  sigset_t deaths;
+};
+
+static void start_child(struct starter *start) {
+  start->child = fork();
+  start->error = errno;
+  if (start->child != 0) return;
+  dup2(start->control[0], 0);
+  close_range(1, ~0u, 0);
+  // The terminal's signals are the server's to handle; it ends us.
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
+  prctl(PR_SET_NAME, "watchdog");
+  prctl(PR_SET_PDEATHSIG, SIGUSR1);
+  if (getppid() != start->server) _exit(0);
+  watch((unsigned)start->server, 0, &start->deaths);
 }
 
-int csystem_arm_watchdog(int control, const char *path) {
+/// The kernel tells a child of the death of the thread that started it. So that is a thread which does
+/// nothing else: any other may be the very one that waits in the kernel for ever.
+static void *start_and_stay(void *argument) {
+  struct starter *start = argument;
+  int alive = start->alive[0], started = start->alive[1];
+  start_child(start);
+  char byte = 0;
+  // From here on `start` is gone.
+  (void)!write(started, &byte, 1);
+  while (read(alive, &byte, 1) < 0 && errno == EINTR) {}
+  close(alive);
+  close(started);
+  return NULL;
+}
+
+int csystem_start_watchdog(struct csystem_watchdog *watchdog) {
+  struct starter start = {.server = getpid()};
+  int to_thread[2], from_thread[2];
+  if (pipe2(start.control, O_CLOEXEC) < 0) return -errno;
+  if (pipe2(to_thread, O_CLOEXEC) < 0) return -errno;
+  if (pipe2(from_thread, O_CLOEXEC) < 0) return -errno;
+  start.alive[0] = to_thread[0];
+  start.alive[1] = from_thread[1];
+  sigemptyset(&start.deaths);
+  sigaddset(&start.deaths, SIGUSR1);
+  // The thread takes no signals, and the child cannot miss the one it waits for.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  int error = pthread_create(&thread, NULL, start_and_stay, &start);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error != 0) return -error;
+  char byte;
+  while (read(from_thread[0], &byte, 1) < 0 && errno == EINTR) {}
+  close(from_thread[0]);
+  close(start.control[0]);
+  watchdog->thread = (uintptr_t)thread;
+  watchdog->child = start.child;
+  watchdog->control = start.control[1];
+  watchdog->alive = to_thread[1];
+  if (start.child > 0) return 0;
+  csystem_end_watchdog(watchdog);
+  return -start.error;
+}
+
+int csystem_arm_watchdog(const struct csystem_watchdog *watchdog, const char *path) {
   struct csystem_watched mount = {0};
   struct statx info;
   if (strlen(path) >= sizeof mount.path) return -ENAMETOOLONG;
   if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &info) != 0) return -errno;
   strcpy(mount.path, path);
   mount.device = makedev(info.stx_dev_major, info.stx_dev_minor);
-  ssize_t written = write(control, &mount, sizeof mount);
+  ssize_t written = write(watchdog->control, &mount, sizeof mount);
   return written == sizeof mount ? 0 : -EIO;
 }
 
-void csystem_end_watchdog(int child) {
-  kill(child, SIGKILL);
-  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+void csystem_end_watchdog(const struct csystem_watchdog *watchdog) {
+  if (watchdog->child > 0) {
+    kill(watchdog->child, SIGKILL);
+    while (waitpid(watchdog->child, NULL, 0) < 0 && errno == EINTR) {}
+  }
+  close(watchdog->alive);
+  close(watchdog->control);
+  pthread_join((pthread_t)watchdog->thread, NULL);
 }

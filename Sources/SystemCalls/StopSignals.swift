@@ -31,14 +31,15 @@ public enum StopSignals {
   }
 
   /// Has this process told to stop, by SIGTERM, when the process that started it ends.
-  /// - Parameter threads: watches on a thread of this group, which ends with the process.
-  /// - Throws: the error of `pidfd_open` or of starting the thread.
-  public static func raiseWhenParentEnds(_ threads: ThreadGroup) throws(Errno) {
+  /// - Throws: the error of `pidfd_open` or of starting the thread that watches.
+  public static func raiseWhenParentEnds() throws(Errno) {
     let parent = try valueOrErrno(csystem_open_parent())
-    try threads.start("parent") {
+    let watcher = ThreadGroup()
+    try watcher.start("parent") {
       while csystem_wait_readable(parent, -1, -1) == 0 {}
       kill(getpid(), SIGTERM)
     }
+    watcher.detach()
   }
 
   /// Whether one of them has arrived and waits to be taken; needs ``block()``.

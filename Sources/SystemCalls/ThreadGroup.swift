@@ -27,6 +27,12 @@ public final class ThreadGroup {
     handles.append(handle)
   }
 
+  /// Leaves the threads to themselves: they end with the process.
+  public func detach() {
+    for handle in handles { pthread_detach(handle) }
+    handles = []
+  }
+
   /// Waits until all threads have ended. Whoever calls this has told them to.
   public func join() {
     for handle in handles { pthread_join(handle, nil) }

@@ -9,23 +9,26 @@ public import SystemPackage
 ///
 /// Start it before the process grows: the child is a fork. Thread rule: belongs to the thread that starts it.
 public final class Watchdog: Sendable {
-  private let child: Int32
-  private let control: OwnedDescriptor
+  private let watchdog: csystem_watchdog
 
   /// Starts the child.
-  /// - Throws: the error of `fork` or `pipe`.
+  /// - Throws: the error of `fork`, `pipe` or `pthread_create`.
   public init() throws(Errno) {
-    var control: CInt = -1
-    child = try valueOrErrno(unsafe csystem_start_watchdog(&control))
-    self.control = OwnedDescriptor(rawValue: control)
+    var watchdog = csystem_watchdog()
+    try valueOrErrno(unsafe csystem_start_watchdog(&watchdog))
+    self.watchdog = watchdog
   }
 
   /// Tells the child which mount to watch.
   /// - Parameter path: the mount point, absolute and without links.
   /// - Throws: the error of looking at the mount.
   public func arm(_ path: String) throws(Errno) {
-    try valueOrErrno(unsafe csystem_arm_watchdog(control.rawValue, path))
+    var watchdog = watchdog
+    try valueOrErrno(unsafe csystem_arm_watchdog(&watchdog, path))
   }
 
-  deinit { csystem_end_watchdog(child) }
+  deinit {
+    var watchdog = watchdog
+    unsafe csystem_end_watchdog(&watchdog)
+  }
 }

@@ -26,7 +26,7 @@ struct ServeCommand: ParsableCommand {
       // First of all: the child is a fork, and the device's tables are large.
       var fileOptions = options.fileOptions
       fileOptions.watchdog = try Watchdog()
-      if exitWithParent { try StopSignals.raiseWhenParentEnds(ThreadGroup()) }
+      if exitWithParent { try StopSignals.raiseWhenParentEnds() }
       let device = try options.makeDevice()
       let file = try DeviceFile(serving: device, at: path, options: fileOptions, logger: logger)
       print("ready \(path)")

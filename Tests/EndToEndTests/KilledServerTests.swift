@@ -20,7 +20,15 @@ struct KilledServerTests {
     #expect(try consumer.ask("pread 0 0 8").hasPrefix("errno ENOTCONN"))
   }
 
-  @Test("The test above sees the hang: without the watchdog nobody is freed")
+  @Test("It ends although its main thread waits for a page of its own file")
+  func killedInMainThread() throws {
+    var device = try ServedDevice(["stuck-main"], program: [Built.path("StuckServer")])
+    MonotonicClock.sleep(nanoseconds: 300_000_000)
+    device.signal(SIGKILL)
+    #expect(device.exitCode(within: 10_000) == 128 + SIGKILL)
+  }
+
+  @Test("The first test sees the hang: without the watchdog nobody is freed")
   func withoutWatchdog() throws {
     var device = try ServedDevice(["no-watchdog"], program: [Built.path("StuckServer")])
     var consumer = try Consumer(opening: device.path)

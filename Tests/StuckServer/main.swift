@@ -5,7 +5,7 @@ internal import PagedDevice
 internal import SystemCalls
 
 /// A device whose second page is never filled, while its server tries to change that very page: the moment at
-/// which killing a server would leave its consumers hanging. `StuckServer PATH [no-watchdog]`.
+/// which killing a server would leave its consumers hanging. `StuckServer PATH [no-watchdog] [stuck-main]`.
 private final class StuckDevice: PagedDevice {
   private let page = PageBody(repeating: 0)
   // nonisolated(unsafe): set by `attach` alone, before the device is served.
@@ -38,6 +38,12 @@ private func serve(_ path: String, isWatched: Bool) throws {
     serving: StuckDevice(), at: path, options: options, logger: Logger(label: "stuck"))
   print("ready \(path)")
   fflush(nil)
+  if CommandLine.arguments.contains("stuck-main") {
+    // A fill that nobody answers: the very thread that all others were started by waits in the kernel.
+    let own = try OwnedDescriptor(opening: path, [])
+    var bytes = [UInt8](repeating: 0, count: 8)
+    _ = try unsafe bytes.withUnsafeMutableBytes { try unsafe own.read(into: $0, at: 4_096) }
+  }
   _ = file.waitForStop()
 }
 

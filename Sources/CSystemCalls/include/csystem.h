@@ -82,10 +82,14 @@ struct csystem_watched {
   uint64_t device;
   char path[4000];
 };
-/// Starts the child. Returns its process id; `control` arms it.
-int csystem_start_watchdog(int *control);
-int csystem_arm_watchdog(int control, const char *path);
-void csystem_end_watchdog(int child);
+/// A child, the thread that started it, and the descriptors that reach both.
+struct csystem_watchdog {
+  uintptr_t thread;
+  int child, control, alive;
+};
+int csystem_start_watchdog(struct csystem_watchdog *watchdog);
+int csystem_arm_watchdog(const struct csystem_watchdog *watchdog, const char *path);
+void csystem_end_watchdog(const struct csystem_watchdog *watchdog);
 
 // Errors of C callers
 /// Keeps a line for this thread, replacing the one before; a control character becomes '?'.
