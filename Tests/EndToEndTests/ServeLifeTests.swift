@@ -66,7 +66,7 @@ struct ServeLifeTests {
       try faulting.map(0, at: triggerPage(0), 64 << 13)
       try storing.map(0, at: triggerPage(0), 64 << 13)
       faulting.send("intr-storm 60000 0 0x1800 0x2000 64")
-      storing.send("threads 8 60 store 0 0x1d00 0x200 8")
+      storing.send("threads 8 20000000 store 0 0x1d00 0 8")
       setting.send("hammer 4 60000 pwrite 0 \(managementPage(0) + 0xc00)")
       usleep(UInt32(40_000 + round * 17_000))
       #expect(device.stop() == 0)

@@ -111,7 +111,7 @@ public struct ServedDevice: ~Copyable {
   /// - Parameter options: options of `serve`.
   /// - Throws: ``SupportFailure`` when it is not ready in 20 seconds.
   public mutating func restart(_ options: [String] = []) throws {
-    precondition(hasEnded, "the server is still there")
+    guard hasEnded else { throw SupportFailure("\(path): its server is still there") }
     server = try Self.start(
       [Built.path("xive"), "serve"], path, options, errors: directory.path + "/errors")
     hasEnded = false
