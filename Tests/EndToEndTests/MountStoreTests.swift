@@ -82,8 +82,10 @@ struct MountStoreTests {
     #expect(try consumer.counters().mappedStores == 3)
     #expect(try consumer.counters().events == 0)
     try consumer.setPQ(0, 1)
+    for offset in [0xc00, 0xd00, 0x008] as [UInt64] {
+      #expect(try consumer.await(0, offset, allOnes), "put back: a store is seen from here on")
+    }
     for offset in [0x000, 0x008, 0x010] as [UInt64] {
-      #expect(try consumer.await(0, offset, allOnes))
       try consumer.storeMapped(0, 0xc00)
       try consumer.storeMapped(0, offset)
     }
