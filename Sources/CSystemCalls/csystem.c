@@ -121,6 +121,8 @@ int csystem_probe_open(const char *path, int milliseconds) {
   pid_t child = fork();
   if (child < 0) return -errno;
   if (child == 0) {
+    // It may never end: it must hold nothing that others wait for.
+    close_range(0, ~0u, 0);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     _exit(fd < 0 ? errno : 0);
   }
@@ -244,6 +246,9 @@ void csystem_block_stop_signals(void) {
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
+  // A runtime's crash handler would wait for all threads, and one of them may wait in the kernel for us.
+  const int crashes[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGTRAP};
+  for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], SIG_DFL);
 }
 
 int csystem_wait_stop_signal(int fd, int mounts) {

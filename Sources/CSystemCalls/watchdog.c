@@ -17,7 +17,8 @@
 
 // Everything here runs in a forked child: async-signal-safe calls only, no allocation.
 
-enum state { ALIVE, DYING, GONE };
+/// From the strongest: one thread that is dying tells more than those that have not noticed yet.
+enum state { DYING, ALIVE, GONE };
 
 /// Appends a decimal number; the caller has left room.
 static char *append_number(char *at, unsigned number) {
@@ -33,7 +34,7 @@ static char *append_number(char *at, unsigned number) {
 static char *append_text(char *at, const char *text) { return stpcpy(at, text); }
 
 /// Reads what a thread is doing. A thread that will end as soon as it can has SIGKILL pending, whether
-/// somebody killed the process or it exits by itself.
+/// somebody killed the process or it exits by itself; in a crash it waits for the others to dump core.
 static enum state thread_state(const char *tasks, const char *thread) {
   char path[96], text[2048];
   append_text(append_text(append_text(append_text(path, tasks), "/"), thread), "/status");
@@ -46,6 +47,7 @@ static enum state thread_state(const char *tasks, const char *thread) {
   const char *state = strstr(text, "\nState:\t"), *pending = strstr(text, "\nSigPnd:\t");
   if (state == NULL || pending == NULL) return ALIVE;
   if (state[8] == 'Z' || state[8] == 'X') return GONE;
+  if (strstr(text, "\nCoreDumping:\t1") != NULL) return DYING;
   unsigned long long signals = strtoull(pending + 9, NULL, 16);
   return signals >> (SIGKILL - 1) & 1 ? DYING : ALIVE;
 }
@@ -57,18 +59,18 @@ static enum state process_state(unsigned process) {
   if (fd < 0) return GONE;
   struct entry { uint64_t inode; int64_t next; unsigned short length; unsigned char type; char name[]; };
   _Alignas(8) char buffer[4096];
-  enum state worst = GONE;
-  for (long count; worst != ALIVE && (count = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0;) {
+  enum state strongest = GONE;
+  for (long count; strongest != DYING && (count = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0;) {
     for (long at = 0; at < count;) {
       const struct entry *entry = (const struct entry *)(buffer + at);
       at += entry->length;
       if (entry->name[0] == '.') continue;
       enum state state = thread_state(tasks, entry->name);
-      if (state < worst) worst = state;
+      if (state < strongest) strongest = state;
     }
   }
   close(fd);
-  return worst;
+  return strongest;
 }
 
 /// Ends the connection of the mount on `path`, if it still is the one that we watch.
@@ -88,15 +90,16 @@ static _Noreturn void watch(unsigned server, int control, const sigset_t *deaths
     if (count > 0) got += (size_t)count;
   }
   for (;;) {
-    while (sigwaitinfo(deaths, NULL) < 0) {}
-    // The thread that started us has ended. Its process may live on, may be on its way out (threads that
-    // are just exiting look alive), or may hang there: give it a moment.
-    enum state state = ALIVE;
-    for (int look = 0; look < 50; look++) {
-      state = process_state(server);
-      if (state == GONE) _exit(0);
+    // Woken by the end of the thread that started us, and now and then: a crash may end no thread at all.
+    const struct timespec second = {1, 0};
+    (void)sigtimedwait(deaths, NULL, &second);
+    // Threads that are just exiting look alive, and others die a moment later than the first.
+    enum state state = process_state(server);
+    for (int look = 0; look < 50 && state == DYING; look++) {
       csystem_sleep_nanoseconds(5000000);
+      state = process_state(server);
     }
+    if (state == GONE) _exit(0);
     if (state == DYING) {
       abort_connection(mount.path, mount.device);
       _exit(0);
@@ -121,6 +124,7 @@ static void start_child(struct starter *start) {
   // The terminal's signals are the server's to handle; it ends us.
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
+  signal(SIGQUIT, SIG_IGN);
   prctl(PR_SET_NAME, "watchdog");
   prctl(PR_SET_PDEATHSIG, SIGUSR1);
   if (getppid() != start->server) _exit(0);
@@ -142,12 +146,24 @@ static void *start_and_stay(void *argument) {
   return NULL;
 }
 
+static void close_pipes(int (*pipes)[2], int count) {
+  for (int i = 0; i < count; i++) {
+    close(pipes[i][0]);
+    close(pipes[i][1]);
+  }
+}
+
 int csystem_start_watchdog(struct csystem_watchdog *watchdog) {
   struct starter start = {.server = getpid()};
-  int to_thread[2], from_thread[2];
-  if (pipe2(start.control, O_CLOEXEC) < 0) return -errno;
-  if (pipe2(to_thread, O_CLOEXEC) < 0) return -errno;
-  if (pipe2(from_thread, O_CLOEXEC) < 0) return -errno;
+  int pipes[3][2];
+  for (int i = 0; i < 3; i++) {
+    if (pipe2(pipes[i], O_CLOEXEC) == 0) continue;
+    int error = errno;
+    close_pipes(pipes, i);
+    return -error;
+  }
+  int *to_thread = pipes[0], *from_thread = pipes[1];
+  memcpy(start.control, pipes[2], sizeof start.control);
   start.alive[0] = to_thread[0];
   start.alive[1] = from_thread[1];
   sigemptyset(&start.deaths);
@@ -159,7 +175,10 @@ int csystem_start_watchdog(struct csystem_watchdog *watchdog) {
   pthread_t thread;
   int error = pthread_create(&thread, NULL, start_and_stay, &start);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (error != 0) return -error;
+  if (error != 0) {
+    close_pipes(pipes, 3);
+    return -error;
+  }
   char byte;
   while (read(from_thread[0], &byte, 1) < 0 && errno == EINTR) {}
   close(from_thread[0]);

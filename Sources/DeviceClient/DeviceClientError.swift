@@ -4,6 +4,8 @@ public import SystemPackage
 public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file cannot be opened.
   case open(String, Errno)
+  /// The path is a directory, a FIFO, a device node: no device file.
+  case notAFile(String)
   /// An exact load or store at a device offset was refused.
   case access(offset: UInt64, Errno)
   /// A control request was refused; its number.
@@ -23,7 +25,7 @@ public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertibl
     case .open(_, let error), .access(_, let error), .control(_, let error),
       .map(_, _, let error), .segments(_, let error):
       error
-    case .unaligned, .privateMapping: .invalidArgument
+    case .notAFile, .unaligned, .privateMapping: .invalidArgument
     }
   }
 
@@ -32,6 +34,7 @@ public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertibl
     switch self {
     case .open(let path, let error):
       "\(path): cannot be opened: \(error)"
+    case .notAFile(let path): "\(path): is not a regular file, and so no device file"
     case .access(let offset, let error): "offset \(hex(offset)): refused: \(error)"
     case .control(let number, let error): "request \(hex(UInt64(number))): refused: \(error)"
     case .map(let offset, let count, let error):

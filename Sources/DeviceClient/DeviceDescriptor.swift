@@ -18,6 +18,9 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
   ///   - isWritable: whether anything may be changed through it.
   /// - Throws: ``DeviceClientError/open(_:_:)``.
   public init(_ path: String, isWritable: Bool = true) throws(DeviceClientError) {
+    let status = try Self.named(path) { () throws(Errno) in try FileStatus(ofPath: path) }
+    // Before it is opened: that of a FIFO would wait for a writer.
+    guard status.isRegularFile else { throw .notAFile(path) }
     let file = try Self.named(path) { () throws(Errno) in
       try OwnedDescriptor(opening: path, isWritable ? [.readWrite, .direct] : [.direct])
     }

@@ -37,6 +37,8 @@ public final class DeviceFile {
   private let loop: RequestLoop
   private let notifier: Notifier
   private let ticker: Ticker
+  /// Kept to the end: it goes with its last reference.
+  private let watchdog: Watchdog?
   private let requestThreads = ThreadGroup()
   private let otherThreads = ThreadGroup()
 
@@ -56,6 +58,7 @@ public final class DeviceFile {
         "cleaned up the stale mount of a killed server", metadata: ["path": "\(mountPoint.path)"])
     }
     self.path = mountPoint.path
+    watchdog = options.watchdog
     notifier = try Notifier()
     device.attach(to: notifier)
     session = try Session(
@@ -69,8 +72,9 @@ public final class DeviceFile {
       try otherThreads.start("notifier") { [notifier, session] in notifier.run(session, device) }
       // This open waits for the first request to be served: after it the file can be used.
       ticker = try Ticker(mountPoint.path, milliseconds: options.tickMilliseconds)
+      try watchdog?.arm(mountPoint.path)
+      // Last: whoever starts it has to stop it.
       try otherThreads.start("ticker") { [ticker] in ticker.run() }
-      try options.watchdog?.arm(mountPoint.path)
     } catch {
       notifier.stop()
       otherThreads.join()

@@ -16,6 +16,8 @@ public enum DeviceFileError: Error, Hashable, Sendable, CustomStringConvertible 
   case alreadyServed(String)
   /// A server has the path and does not answer.
   case silentServer(String)
+  /// A dead server's mount is in the way and cannot be taken off.
+  case staleMount(String, Errno)
   /// Something else is mounted there; its type.
   case busy(String, String)
   /// The mount failed; libfuse's words.
@@ -36,6 +38,8 @@ public enum DeviceFileError: Error, Hashable, Sendable, CustomStringConvertible 
       "\(path): is being served already: end that server first, or choose another path"
     case .silentServer(let path):
       "\(path): its server does not answer: end that process, then: umount -l \(path)"
+    case .staleMount(let path, let error):
+      "\(path): the mount of a killed server cannot be taken off: \(error): run fusermount3 -u -z \(path)"
     case .busy(let path, let type):
       "\(path): busy, a file system of type \(type) is mounted there: choose another path"
     case .mountFailed(let path, let reason): "\(path): cannot be mounted: \(reason)"

@@ -17,7 +17,7 @@ struct MountPoint {
   /// - Throws: the reason why nothing can be served there.
   init(_ given: String, type: String) throws(DeviceFileError) {
     try Self.checkFuse()
-    path = try Self.resolve(given)
+    var path = try Self.resolve(given)
     var wasStale = false
     while let mounted = MountTable.fileSystemType(at: path) {
       guard mounted == "fuse.\(type)" else { throw .busy(path, mounted) }
@@ -26,6 +26,9 @@ struct MountPoint {
     }
     self.wasStale = wasStale
     underlying = try Self.file(path)
+    // Once more: the last name may have been a link to a file that is new.
+    do { path = try MountTable.realPath(path) } catch { throw .path(path, error) }
+    self.path = path
   }
 
   private static func checkFuse() throws(DeviceFileError) {
@@ -65,7 +68,7 @@ struct MountPoint {
     } catch {
       switch error {
       case .socketNotConnected, .connectionAbort:
-        do { try MountTable.unmountLazily(path) } catch { throw .path(path, error) }
+        do { try MountTable.unmountLazily(path) } catch { throw .staleMount(path, error) }
         return
       case .timedOut: throw .silentServer(path)
       default: break  // Somebody answers, be it by a refusal.

@@ -16,6 +16,7 @@ final class Session: @unchecked Sendable {
   /// The number of the mounted file system.
   private let device: String?
   private let context: Unmanaged<SessionContext>
+  private let isUnmounted = Atomic<Bool>(false)
 
   /// Mounts the file.
   /// - Throws: ``DeviceFileError/mountFailed(_:_:)`` with libfuse's reason.
@@ -49,6 +50,7 @@ final class Session: @unchecked Sendable {
   }
 
   deinit {
+    unmount()
     unsafe fuse_session_destroy(pointer)
     unsafe context.release()
   }
@@ -62,6 +64,7 @@ final class Session: @unchecked Sendable {
 
   /// Closes the connection and unmounts; consumers that are left get `ENOTCONN` and `SIGBUS`.
   func unmount() {
+    guard !isUnmounted.exchange(true, ordering: .sequentiallyConsistent) else { return }
     if isOnPath {
       unsafe fuse_session_unmount(pointer)
       // libfuse leaves the mount of a connection that was aborted.
@@ -77,7 +80,7 @@ final class Session: @unchecked Sendable {
   /// The kernel tells a server of its unmounting only when the last descriptor has gone, and one is ours.
   var isMounted: Bool { device.map(MountTable.isMounted) ?? true }
 
-  private var isOnPath: Bool { MountTable.device(at: path) == device }
+  private var isOnPath: Bool { device.map { MountTable.isTopmost(device: $0, at: path) } ?? true }
 
   /// Changes bytes of cached pages in place; whoever has them mapped sees the new bytes without a fault.
   func store(_ update: PageUpdate) {

@@ -17,7 +17,9 @@ enum WireRequest: Equatable {
   case writeBack(offset: UInt64, data: Range<Int>)
   /// The toucher took a signal; the answer is on its way anyway.
   case interrupt
-  /// Anything that libfuse handles.
+  /// A control request, which libfuse handles and which may wait for its caller's memory.
+  case control
+  /// Anything else that libfuse handles; never waits.
   case other
   /// Not a whole request.
   case malformed
@@ -39,6 +41,7 @@ enum WireRequest: Equatable {
     case FUSE_READ.rawValue: self = unsafe Self.read(message)
     case FUSE_WRITE.rawValue: self = unsafe Self.write(message)
     case FUSE_INTERRUPT.rawValue: self = .interrupt
+    case FUSE_IOCTL.rawValue: self = .control
     default: self = .other
     }
   }

@@ -82,6 +82,9 @@ final class Worker {
       reply.fail(EIO)
     case .other:
       reply.omit()
+      unsafe fuse_session_process_buf(session, &buffer)
+    case .control:
+      reply.omit()
       guard unsafe waiting.begin(message) else { return }
       mayBlock()
       unsafe fuse_session_process_buf(session, &buffer)

@@ -35,13 +35,32 @@ public enum MountTable {
   /// - Parameter path: an absolute path without links.
   /// - Returns: major and minor number as the table writes them, or nil when nothing is mounted there.
   public static func device(at path: String) -> String? {
-    mounts.last { $0.path == path }.map { String($0.device) }
+    topmost(at: path).map { String($0.device) }
   }
 
   /// Whether a file system is mounted anywhere.
   /// - Parameter device: its number, from ``device(at:)``.
-  /// - Returns: whether the table lists it.
-  public static func isMounted(device: String) -> Bool { mounts.contains { $0.device == device } }
+  /// - Returns: whether the table lists it; true where the table cannot be read.
+  public static func isMounted(device: String) -> Bool {
+    let mounts = mounts
+    // It never is empty: without it nobody can tell, and what was mounted still is.
+    return mounts.isEmpty || mounts.contains { $0.device == device }
+  }
+
+  /// Whether a file system is the topmost one on a path.
+  /// - Parameters:
+  ///   - device: its number, from ``device(at:)``.
+  ///   - path: an absolute path without links.
+  /// - Returns: whether the table says so; true where the table cannot be read.
+  public static func isTopmost(device: String, at path: String) -> Bool {
+    let mounts = mounts
+    return mounts.isEmpty || topmost(at: path, mounts)?.device == Substring(device)
+  }
+
+  /// Paths are compared byte by byte: two spellings of one letter are two files.
+  private static func topmost(at path: String, _ mounts: [Mount] = mounts) -> Mount? {
+    mounts.last { $0.path.utf8.elementsEqual(path.utf8) }
+  }
 
   /// The type of the topmost mount on a path, such as `fuse.xive`.
   ///
@@ -49,7 +68,7 @@ public enum MountTable {
   /// - Parameter path: an absolute path without links.
   /// - Returns: the type, or nil when nothing is mounted there.
   public static func fileSystemType(at path: String) -> String? {
-    mounts.last { $0.path == path }?.type
+    topmost(at: path)?.type
   }
 
   /// Takes the topmost mount off a path, at once for new users and later for those that have it open.

@@ -1,4 +1,5 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, the names are the header's
+
 internal import CSystemCalls
 public import CXIVE
 internal import CXIVEClient

@@ -1,4 +1,5 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, the names are the header's
+
 internal import CXIVEClient
 internal import SystemCalls
 internal import XIVEModel

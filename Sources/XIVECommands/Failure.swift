@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import DeviceClient
 internal import DeviceFile
 internal import Glibc
+internal import SystemPackage
 internal import XIVEClient
 
 /// The exit codes beyond 0 and those of wrong usage.
@@ -31,6 +32,9 @@ func reporting<Value: ~Copyable>(_ body: () throws -> Value) throws -> Value {
   } catch let error as XIVEClientError {
     printError("xive: \(error)")
     throw error.isUnavailable ? Exit.unavailable : Exit.failed
+  } catch let error as Errno {
+    printError("xive: the system refuses what a server needs: \(error)")
+    throw Exit.unavailable
   } catch let error as BenchFailure {
     printError("xive: \(error)")
     throw error.exitCode
@@ -41,7 +45,7 @@ extension XIVEClientError {
   /// Whether there is no server to talk to, rather than a server that refused.
   fileprivate var isUnavailable: Bool {
     switch self {
-    case .device(.open), .notXIVE: true
+    case .device(.open), .device(.notAFile), .notXIVE: true
     case .device, .noSuchSource, .window, .value: false
     }
   }

@@ -51,7 +51,11 @@ final class WriteBackLedger: Sendable {
           deliver(unsafe PageUpdate(offset: offset + UInt64(slot * 8), unsafeBytes: bytes))
         }
       }
-      tables.withLock { $0.pages[offset]?.notePutBack(leftovers, round) }
+      tables.withLock { tables in
+        tables.pages[offset]?.notePutBack(leftovers, round)
+        // A trigger page needs no memory beyond that: whatever comes next is one trigger.
+        if tables.pages[offset]?.isDone == true { tables.pages[offset] = nil }
+      }
     }
     rounds.store(round, ordering: .sequentiallyConsistent)
   }
@@ -78,6 +82,10 @@ extension WriteBackLedger {
     /// The slots that a store may have gone to without being seen: the leftovers of the last image with any.
     private var candidates: Set<Int> = []
     private var imageCount: UInt64 = 0
+    private var isTrigger = false
+
+    /// Whether it can be forgotten.
+    var isDone: Bool { isTrigger && leftovers.values.allSatisfy { $0.putBack != nil } }
 
     private static let tailSlot = ImageBodies.byteCount / 8
 
@@ -86,6 +94,7 @@ extension WriteBackLedger {
       at image: RawSpan, _ tail: PageImage.Tail, isTrigger: Bool, since round: UInt64
     ) -> [Int] {
       imageCount += 1
+      self.isTrigger = isTrigger
       let before = leftovers.filter { $0.value.mayShow(since: round) }
       leftovers = before
       var stores: [Int] = []

@@ -12,7 +12,7 @@ struct SessionTests {
     _ kernel: KernelSide, _ opcode: fuse_opcode, _ body: [UInt8], data: [UInt8] = []
   ) throws -> KernelSide.Answer {
     let result = kernel.handle(Message(opcode, unique: 9, body, data: data).bytes)
-    #expect(result.mayBlock)
+    #expect(result.mayBlock == (opcode == FUSE_IOCTL), "a control request alone may wait")
     #expect(result.answers.count == 1)
     return try #require(result.answers.first)
   }

@@ -85,7 +85,7 @@ struct WireFuzzTests {
     case .exactStore(let offset, let data, _, _), .writeBack(let offset, let data):
       return data.lowerBound == 80 && data.upperBound == count
         && offset <= last - UInt64(data.count)
-    case .interrupt, .other: return count >= 40
+    case .interrupt, .control, .other: return count >= 40
     case .malformed: return true
     }
   }

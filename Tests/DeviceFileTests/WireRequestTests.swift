@@ -105,9 +105,14 @@ struct WireRequestTests {
   private static let others: [fuse_opcode] = [
     FUSE_LOOKUP, FUSE_FORGET, FUSE_GETATTR, FUSE_SETATTR, FUSE_OPEN, FUSE_STATFS, FUSE_RELEASE,
     FUSE_FSYNC, FUSE_SETXATTR, FUSE_GETXATTR, FUSE_FLUSH, FUSE_INIT, FUSE_GETLK, FUSE_ACCESS,
-    FUSE_DESTROY, FUSE_IOCTL, FUSE_POLL, FUSE_NOTIFY_REPLY, FUSE_BATCH_FORGET, FUSE_FALLOCATE,
+    FUSE_DESTROY, FUSE_POLL, FUSE_NOTIFY_REPLY, FUSE_BATCH_FORGET, FUSE_FALLOCATE,
     FUSE_LSEEK, FUSE_COPY_FILE_RANGE, fuse_opcode(0), fuse_opcode(4_095), fuse_opcode(.max),
   ]
+
+  @Test("A control request alone may wait")
+  func control() {
+    #expect(WireRequest(bytes: Message(FUSE_IOCTL, []).bytes) == .control)
+  }
 
   @Test("Every other request is libfuse's", arguments: others.map(\.rawValue))
   func other(opcode: UInt32) {

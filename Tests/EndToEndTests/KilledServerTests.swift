@@ -28,6 +28,18 @@ struct KilledServerTests {
     #expect(device.exitCode(within: 10_000) == 128 + SIGKILL)
   }
 
+  @Test("It frees its consumers when it crashes there, too", arguments: [SIGABRT, SIGSEGV])
+  func crashed(_ signal: Int32) throws {
+    var device = try ServedDevice(program: [Built.path("StuckServer")])
+    var consumer = try Consumer(opening: device.path)
+    try consumer.expect("map 0 0 0 8192 r shared")
+    consumer.send("load 0 4096 8")
+    MonotonicClock.sleep(nanoseconds: 300_000_000)
+    device.signal(signal)
+    #expect(try consumer.answer(within: 10_000).hasPrefix("sigbus"))
+    #expect(device.exitCode(within: 10_000) == 128 + signal)
+  }
+
   @Test("The first test sees the hang: without the watchdog nobody is freed")
   func withoutWatchdog() throws {
     var device = try ServedDevice(["no-watchdog"], program: [Built.path("StuckServer")])

@@ -39,7 +39,16 @@ struct OpeningTests {
     let directory = try TemporaryDirectory()
     let path = directory.path
     let error = refusal { () throws(XIVEClientError) in try XIVEDescriptor(path) }
-    #expect(error == .device(.open(path, .isDirectory)))
+    #expect(error == .device(.notAFile(path)))
+  }
+
+  @Test("A FIFO is refused, not waited for")
+  func fifo() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.path + "/fifo"
+    #expect(unsafe mkfifo(path, 0o600) == 0)
+    let error = refusal { () throws(XIVEClientError) in try XIVEDescriptor(path) }
+    #expect(error == .device(.notAFile(path)))
   }
 
   @Test("A plain file is no device, and says how to get one", arguments: [true, false])
