@@ -59,7 +59,7 @@ let package = Package(
     .target(
       name: "DeviceClient",
       dependencies: [
-        "CSystemCalls", "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
+        "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),
     .target(

@@ -21,7 +21,7 @@ struct ServeOptions: ParsableArguments {
     help: ArgumentHelp(
       "Sources that exist from the start, such as 16, 0x10-0x1f or 0x1200-0x120f:lsi. Repeatable.",
       valueName: "RANGE[:lsi]"))
-  var create: [SourceRange] = []
+  var create: [String] = []
 
   @Option(help: "Size of a device page: 4k or 64k.")
   var pageSize: PageSize = .small
@@ -50,7 +50,7 @@ struct ServeOptions: ParsableArguments {
     try require("--esb-pages", esbPages, 1...2)
     try require("--tick", tick, 0...1_000)
     try require("--threads", threads, 2...64)
-    for range in create where range.range.upperBound >= sources {
+    for range in try create.map(SourceRange.init) where range.range.upperBound >= sources {
       throw ValidationError(
         "--create: LISN \(LISN(rawValue: range.range.upperBound)) is beyond the device's \(sources) "
           + "sources: raise --sources or lower the range")
@@ -69,15 +69,15 @@ struct ServeOptions: ParsableArguments {
   }
 
   /// Makes the device, with its first sources.
-  func makeDevice() throws(DeviceError) -> XIVEDevice {
+  func makeDevice() throws -> XIVEDevice {
     guard let geometry = ESBGeometry(pageShift: pageSize.shift, pageCount: esbPages) else {
-      throw .invalid
+      throw DeviceError.invalid
     }
     let device = XIVEDevice(
       Configuration(
         sourceCount: sources, serverCount: maxVcpus, geometry: geometry,
         supportsStoreEOI: storeEoi))
-    for range in create {
+    for range in try create.map(SourceRange.init) {
       for number in range.range {
         try device.createSource(LISN(rawValue: number), isLSI: range.isLSI)
       }

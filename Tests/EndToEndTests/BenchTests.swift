@@ -6,7 +6,10 @@ import XIVETestSupport
 @Suite("Benchmark", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
 struct BenchTests {
   static let judgedByBaseline = ["coldFault", "exactLoad", "exactStore", "rangeFillToBaseline"]
-  static let judgedAlone = ["rangeFill", "pqOperation", "pqSpeedUp", "ready", "memory"]
+  static let judgedAlone = [
+    "rangeFill", "pqOperation", "pqSpeedUp", "ready", "memory",
+    "readySmall", "memorySmall", "memoryLarge",
+  ]
 
   @Test(
     "Every figure is there and is a number; ratios to a C server that is missing are not judged")

@@ -101,11 +101,13 @@ struct ServeRefusalTests {
       (["--threads", "1"], "--threads: 1 is out of range: 2 to 64"), (["--threads", "65"], "65"),
       (["--create", "8192"], "beyond the device's 8192 sources"),
       (["--sources", "16", "--create", "0-16"], "beyond the device's 16 sources"),
-      (["--create", "5-"], "5-"), (["--create", "-5"], "Missing value"),
-      (["--create", "9-5"], "9-5"),
-      (["--create", "1-2-3"], "1-2-3"), (["--create", "1:edge"], "1:edge"),
-      (["--create", "0x"], "0x"), (["--create", ""], "create"),
-      (["--create", "4294967296"], "4294967296"), (["--unknown"], "--unknown"), (["two"], "two"),
+      (["--create", "5-"], "'5-': '' is no number"), (["--create", "-5"], "Missing value"),
+      (["--create", "9-5"], "the first number is above the last"),
+      (["--create", "1-2-3"], "a range has two ends"),
+      (["--create", "1:edge"], "only ':lsi' may stand behind"),
+      (["--create", "0x"], "'0x' is no number"), (["--create", ""], "'' is no number"),
+      (["--create", "4294967296"], "beyond any device"), (["--unknown"], "--unknown"),
+      (["two"], "two"),
     ])
   func usage(_ options: [String], _ reason: String) throws {
     let directory = try TemporaryDirectory()
