@@ -4,10 +4,15 @@ import XIVETestSupport
 
 @Suite("Many at once", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
 struct MountConcurrencyTests {
-  @Test("64 threads that fault at once all get their pages", arguments: [2, 4, 16])
+  @Test(
+    "64 threads that fault at once on two processors all get their pages", arguments: [2, 4, 16])
   func faults(_ serverThreads: Int) throws {
     let device = try ServedDevice(["--create", "0-1023", "--threads", "\(serverThreads)"])
     var consumer = try Consumer(opening: device.path)
+    for process in [device.processID, consumer.processID] {
+      let pinned = try ProgramRun("/usr/bin/taskset", ["-a", "-cp", "0,1", "\(process)"])
+      #expect(pinned.exitCode == 0, "\(pinned.text)")
+    }
     for round in 0..<8 {
       try consumer.map(0, at: triggerPage(0), 1_024 << 13)
       let word = round % 2 == 0 ? "load" : "store"
