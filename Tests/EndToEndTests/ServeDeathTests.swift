@@ -36,22 +36,18 @@ struct ServeDeathTests {
   func killedUnderLoad() throws {
     var device = try ServedDevice(["--create", "0-63"])
     for round in 0..<8 {
-      var faulting = try Consumer(opening: device.path)
-      var storing = try Consumer(opening: device.path)
-      var setting = try Consumer(opening: device.path)
-      try faulting.map(0, at: triggerPage(0), 64 << 13)
-      try storing.map(0, at: triggerPage(0), 64 << 13)
-      faulting.send("intr-storm 400 0 0x1800 0x2000 64")
-      // More than fits in the time, and few enough that they soon end in a signal each once the server is dead.
-      storing.send("threads 8 50000 store 0 0x1d00 0 8")
-      setting.send("hammer 4 400 pwrite 0 \(managementPage(0) + 0xc00)")
+      // More stores than fit in the time, and few enough that they soon end in a signal each once the
+      // server is dead.
+      var load = try Load(on: device.path, milliseconds: 400, stores: 50_000)
       usleep(UInt32(40_000 + round * 17_000))
       device.signal(SIGKILL)
       #expect(device.exitCode() == 128 + SIGKILL)
-      for answer in [try faulting.answer(), try storing.answer(), try setting.answer()] {
+      for answer in [
+        try load.faulting.answer(), try load.storing.answer(), try load.setting.answer(),
+      ] {
         #expect(answer.hasPrefix("ok "))
       }
-      #expect(try faulting.ask("pread 0 0 8").hasPrefix("errno ENOTCONN"))
+      #expect(try load.faulting.ask("pread 0 0 8").hasPrefix("errno ENOTCONN"))
       try device.restart(["--create", "0-63"])
     }
   }

@@ -57,3 +57,25 @@ extension ServedDevice {
     throw SupportFailure("process \(processID) does not stop")
   }
 }
+
+/// Consumers that fault, store through mappings and set PQ without a pause, on a device with 64 sources.
+struct Load: ~Copyable {
+  var faulting: Consumer
+  var storing: Consumer
+  var setting: Consumer
+
+  /// Starts them: for so long, and so many stores by each of 8 threads.
+  init(on path: String, milliseconds: Int, stores: Int) throws {
+    var faulting = try Consumer(opening: path)
+    var storing = try Consumer(opening: path)
+    let setting = try Consumer(opening: path)
+    try faulting.map(0, at: triggerPage(0), 64 << 13)
+    try storing.map(0, at: triggerPage(0), 64 << 13)
+    faulting.send("intr-storm \(milliseconds) 0 0x1800 0x2000 64")
+    storing.send("threads 8 \(stores) store 0 0x1d00 0 8")
+    setting.send("hammer 4 \(milliseconds) pwrite 0 \(managementPage(0) + 0xc00)")
+    self.faulting = faulting
+    self.storing = storing
+    self.setting = setting
+  }
+}
