@@ -18,6 +18,9 @@ public enum Region: Hashable, Sendable {
   /// Logarithm of a region's bytes.
   public static let shift: UInt64 = 40
 
+  /// The numbers of the regions that PHBs have.
+  public static let phbs = UInt64(16)..<UInt64(16 + PHBIndex.maximumCount)
+
   /// Creates the region of a number, or nil where the map has none.
   public init?(rawValue: UInt64) {
     switch rawValue {
@@ -27,8 +30,10 @@ public enum Region: Hashable, Sendable {
     case 3: self = .tima
     case 0x1000: self = .sourceState
     case 0x1001: self = .trace
-    case 16..<16 + UInt64(PHBIndex.maximumCount):
-      guard let index = PHBIndex(rawValue: UInt16(rawValue - 16)) else { return nil }
+    case Self.phbs:
+      guard let index = PHBIndex(rawValue: UInt16(rawValue - Self.phbs.lowerBound)) else {
+        return nil
+      }
       self = .phb(index)
     default: return nil
     }
@@ -41,7 +46,7 @@ public enum Region: Hashable, Sendable {
     case .esb: 1
     case .end: 2
     case .tima: 3
-    case .phb(let index): 16 + UInt64(index.rawValue)
+    case .phb(let index): Self.phbs.lowerBound + UInt64(index.rawValue)
     case .sourceState: 0x1000
     case .trace: 0x1001
     }

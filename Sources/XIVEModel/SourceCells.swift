@@ -52,9 +52,12 @@ public struct SourceCells: @unchecked Sendable {
   /// Reads a source's state at this moment.
   /// - Parameter lisn: a source in the table.
   /// - Returns: its state.
-  public func state(of lisn: LISN) -> SourceState {
-    unsafe SourceState(rawValue: cell(lisn).pointee.load(ordering: .sequentiallyConsistent))
-  }
+  public func state(of lisn: LISN) -> SourceState { state(Int(lisn.rawValue)) }
+
+  /// Reads the state of a PHB's interrupt, where the cells are those of a PHB.
+  /// - Parameter irq: an interrupt in the table.
+  /// - Returns: its state.
+  public func state(of irq: HardwareIRQ) -> SourceState { state(Int(irq.rawValue)) }
 
   /// Performs one event on one source, as a single atomic step.
   ///
@@ -65,7 +68,24 @@ public struct SourceCells: @unchecked Sendable {
   ///   - lisn: a source in the table.
   /// - Returns: the loaded value and whether the router must hear of it.
   public func perform(_ event: SourceEvent, on lisn: LISN) -> SourceOutcome {
-    let cell = unsafe cell(lisn)
+    perform(event, Int(lisn.rawValue))
+  }
+
+  /// Performs one event on a PHB's interrupt, where the cells are those of a PHB.
+  /// - Parameters:
+  ///   - event: what happens.
+  ///   - irq: an interrupt in the table.
+  /// - Returns: the loaded value and whether an event leaves the PHB.
+  public func perform(_ event: SourceEvent, on irq: HardwareIRQ) -> SourceOutcome {
+    perform(event, Int(irq.rawValue))
+  }
+
+  private func state(_ index: Int) -> SourceState {
+    unsafe SourceState(rawValue: cell(index).pointee.load(ordering: .sequentiallyConsistent))
+  }
+
+  private func perform(_ event: SourceEvent, _ index: Int) -> SourceOutcome {
+    let cell = unsafe cell(index)
     var seen = unsafe cell.pointee.load(ordering: .acquiring)
     while true {
       var state = SourceState(rawValue: seen)
@@ -79,8 +99,7 @@ public struct SourceCells: @unchecked Sendable {
   }
 
   @unsafe
-  private func cell(_ lisn: LISN) -> UnsafeMutablePointer<Atomic<UInt8>> {
-    let index = Int(lisn.rawValue)
+  private func cell(_ index: Int) -> UnsafeMutablePointer<Atomic<UInt8>> {
     precondition(index < count, "source number beyond the table")
     return unsafe cells + (index & (Self.lanes - 1)) * stride + index / Self.lanes
   }

@@ -38,7 +38,16 @@ public struct SourceEngine: Sendable {
   /// - Returns: the event, or nil where the operation is not architected or not supported: a load then
   ///   gives all ones, a store is dropped, and it counts as a guest error.
   public func event(for operation: ESBOperation) -> SourceEvent? {
-    switch operation {
+    operation.event(supportsStoreEOI: supportsStoreEOI)
+  }
+}
+
+extension ESBOperation {
+  /// Tells what the operation means to a source.
+  /// - Parameter supportsStoreEOI: whether a store at 400-7ff ends the interrupt there.
+  /// - Returns: the event, or nil where the operation is not architected or not supported.
+  public func event(supportsStoreEOI: Bool) -> SourceEvent? {
+    switch self {
     case .trigger: .trigger
     case .loadEOI: .endOfInterrupt
     case .storeEOI: supportsStoreEOI ? .endOfInterrupt : nil

@@ -54,6 +54,13 @@ public enum SourceEvent: Hashable, Sendable {
   case assert
   /// The device lowers its line.
   case deassert
+  /// The device raises its line while its PHB is fenced: remembered, and nobody is told.
+  case hold
+  /// The PHB's fence is lifted: a line that is held is told, where nobody knows of it.
+  case resume
+  /// A PHB's interrupt is handed to a guest: pending, so that the guest must end it first; queued where one was
+  /// pending, so that the guest then gets it.
+  case passThrough
   /// The source is created or created again: off, keeping what it was told before.
   case create(isLSI: Bool, isAsserted: Bool)
 }
@@ -81,6 +88,7 @@ extension SourceState {
   /// `kvmppc_xive_native_set_source`, which never clears what an earlier call set.
   /// Differs: when a queued (11) level interrupt ends while its line is held, the queued event is forwarded
   /// as for any source; QEMU forgets it and answers 0. Q has no meaning for an LSI on hardware.
+  /// Handing over from Linux `arch/powerpc/sysdev/xive/common.c`, `xive_irq_set_vcpu_affinity`.
   /// - Parameter event: what happens.
   /// - Returns: the loaded value and whether the router hears of it.
   public mutating func perform(_ event: SourceEvent) -> SourceOutcome {
@@ -99,6 +107,15 @@ extension SourceState {
     case .deassert:
       isAsserted = false
       return SourceOutcome()
+    case .hold:
+      isAsserted = isLSI
+      return SourceOutcome()
+    case .resume:
+      return SourceOutcome(forwards: isAsserted && fireLevel())
+    case .passThrough:
+      let old = pq
+      pq = old == .pending || old == .queued ? .queued : .pending
+      return SourceOutcome(value: UInt64(old.rawValue))
     case .create(let lsi, let asserted):
       isLSI = isLSI || lsi
       isAsserted = isAsserted || (lsi && asserted)
