@@ -62,7 +62,8 @@ public final class DeviceFile {
     notifier = try Notifier()
     device.attach(to: notifier)
     session = try Session(
-      SessionContext(device, mountPoint.underlying), at: mountPoint.path, name: options.name)
+      SessionContext(device, notifier, mountPoint.underlying), at: mountPoint.path,
+      name: options.name)
     loop = try RequestLoop(session, device, notifier, options)
     do {
       try OwnedDescriptor.makeNonblocking(unsafe fuse_session_fd(session.pointer))

@@ -4,15 +4,17 @@ internal import PagedDevice
 internal import Synchronization
 internal import SystemCalls
 
-/// What libfuse's callbacks need: the device and the file's attributes.
+/// What libfuse's callbacks need: the device, who tells the kernel of changes, and the file's attributes.
 final class SessionContext: Sendable {
   let device: any PagedDevice
+  let notifier: Notifier
   /// Owner and permissions of the file that is mounted over.
   let underlying: FileStatus
   private let nextOpener = Atomic<UInt64>(1)
 
-  init(_ device: any PagedDevice, _ underlying: FileStatus) {
+  init(_ device: any PagedDevice, _ notifier: Notifier, _ underlying: FileStatus) {
     self.device = device
+    self.notifier = notifier
     self.underlying = underlying
   }
 
@@ -149,13 +151,37 @@ private nonisolated func controlFile(
     memory: ProcessMemory(threadID: unsafe caller.pointee.pid))
   do {
     let result = try context.device.control(&control)
-    let output = control.output.prefix(outputByteCount)
-    _ = unsafe output.withUnsafeBytes { bytes in
-      unsafe fuse_reply_ioctl(request, result, bytes.baseAddress, bytes.count)
-    }
+    let answer = unsafe ControlAnswer(
+      request: request, result: result, output: Array(control.output.prefix(outputByteCount)))
+    guard let invalidation = control.invalidation else { return answer.send() }
+    // Answered by the notifier: a request thread does not wait for it.
+    if !context.notifier.carryOut(invalidation, then: answer.send) { answer.fail(ENOTCONN) }
   } catch {
     _ = unsafe fuse_reply_err(request, error.rawValue)
   }
+}
+
+/// The answer to a control request, for whichever thread gives it; once.
+@safe
+private struct ControlAnswer: @unchecked Sendable {
+  // SAFETY (and @unchecked Sendable): libfuse keeps the request until it is answered, by any thread.
+  private let request: fuse_req_t?
+  private let result: Int32
+  private let output: [UInt8]
+
+  init(request: fuse_req_t?, result: Int32, output: [UInt8]) {
+    unsafe self.request = request
+    self.result = result
+    self.output = output
+  }
+
+  func send() {
+    _ = unsafe output.withUnsafeBytes { bytes in
+      unsafe fuse_reply_ioctl(request, result, bytes.baseAddress, bytes.count)
+    }
+  }
+
+  func fail(_ error: CInt) { _ = unsafe fuse_reply_err(request, error) }
 }
 
 private nonisolated func seekFile(

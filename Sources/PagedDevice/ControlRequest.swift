@@ -10,6 +10,11 @@ public struct ControlRequest {
   public let memory: any CallerMemory
   /// The bytes that go back to the caller; starts as zeros of the size that the number encodes.
   public var output: [UInt8]
+  /// What has to be true of the pages that consumers hold before the caller is answered; nil: nothing.
+  ///
+  /// The request is answered without an error once it has been carried out, by another thread: the device never
+  /// waits for it.
+  public var invalidation: Invalidation?
 
   /// Creates a request.
   /// - Parameters:
