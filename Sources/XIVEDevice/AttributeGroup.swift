@@ -7,13 +7,17 @@ protocol AttributeGroup {
   /// Whether the attribute exists; its value may still be refused.
   func has(_ attribute: UInt64) -> Bool
   /// Sets an attribute.
+  /// - Returns: what must be carried out before the caller is answered.
   func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
+    -> Invalidation?
   /// Gets an attribute.
   func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
 }
 
 extension AttributeGroup {
-  func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
+  func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
+    -> Invalidation?
+  {
     throw .noSuchAttribute
   }
   func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {

@@ -36,6 +36,11 @@ public struct BackingWord: RawRepresentable, Hashable, Sendable {
   /// How often the backing has changed, from 1.
   public var generation: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
 
+  /// The word of the backing that comes next.
+  func next(_ backing: Backing) -> BackingWord {
+    BackingWord(backing, generation: generation &+ 1)
+  }
+
   /// The backing, or nil for a source that was never created.
   public var backing: Backing? {
     switch rawValue >> 62 {
@@ -50,7 +55,8 @@ public struct BackingWord: RawRepresentable, Hashable, Sendable {
 
 /// The backing words of all sources.
 ///
-/// Safe from any thread; a read is one atomic load.
+/// Safe from any thread; a read is one atomic load. Sequentially consistent, for the gate's sake: whoever went in
+/// after a drain reads what was published before it.
 struct BackingTable: Sendable {
   private let words: AtomicTable<UInt64>
 
@@ -59,14 +65,19 @@ struct BackingTable: Sendable {
   subscript(lisn: LISN) -> BackingWord {
     let index = Int(lisn.rawValue)
     guard index < words.count else { return BackingWord(rawValue: 0) }
-    return BackingWord(rawValue: words[index].load(ordering: .acquiring))
+    return BackingWord(rawValue: words[index].load(ordering: .sequentiallyConsistent))
   }
 
   /// Publishes the first backing of a source; a source that has one keeps it.
   func publishIPI(_ lisn: LISN) {
     let first = BackingWord(.ipi, generation: 1).rawValue
     _ = words[Int(lisn.rawValue)].compareExchange(
-      expected: 0, desired: first, ordering: .acquiringAndReleasing)
+      expected: 0, desired: first, ordering: .sequentiallyConsistent)
+  }
+
+  /// Replaces the backing of a source that has one. One thread at a time.
+  func publish(_ lisn: LISN, _ word: BackingWord) {
+    words[Int(lisn.rawValue)].store(word.rawValue, ordering: .sequentiallyConsistent)
   }
 
   /// The first run of sources that exist, from a source on, or nil when none follows.

@@ -1,7 +1,6 @@
 internal import Synchronization
-internal import XIVEModel
 
-/// The sources whose mapped pages need new bytes: a set that any thread adds to and one thread empties.
+/// The numbers of those whose mapped pages need new bytes: a set that any thread adds to and one thread empties.
 ///
 /// Two levels of bits; adding is one or two atomic operations and never waits.
 struct ChangeSet: Sendable {
@@ -14,11 +13,11 @@ struct ChangeSet: Sendable {
     summary = AtomicTable(count: (leafCount + 63) / 64, repeating: 0)
   }
 
-  /// Adds a source.
+  /// Adds a number.
   /// - Returns: whether the thread that empties the set has to be woken.
-  func insert(_ lisn: LISN) -> Bool {
-    let leaf = Int(lisn.rawValue) / 64
-    let bit = UInt64(1) << (lisn.rawValue & 63)
+  func insert(_ index: Int) -> Bool {
+    let leaf = index / 64
+    let bit = UInt64(1) << UInt64(index & 63)
     let before = leaves[leaf].bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue
     // Whoever set the first bit of a leaf marks the summary and wakes; the others rely on that.
     guard before == 0 else { return false }
@@ -27,13 +26,13 @@ struct ChangeSet: Sendable {
     return true
   }
 
-  /// Takes all sources out; one added meanwhile is taken now or marks the set again.
-  func drain(_ take: (LISN) -> Void) {
+  /// Takes all numbers out; one added meanwhile is taken now or marks the set again.
+  func drain(_ take: (Int) -> Void) {
     for group in 0..<summary.count {
       forEachBit(summary[group].exchange(0, ordering: .sequentiallyConsistent)) { bit in
         let leaf = group * 64 + bit
         forEachBit(leaves[leaf].exchange(0, ordering: .sequentiallyConsistent)) { low in
-          take(LISN(rawValue: UInt32(leaf * 64 + low)))
+          take(leaf * 64 + low)
         }
       }
     }

@@ -10,6 +10,16 @@ public struct Configuration: Hashable, Sendable {
   public let geometry: ESBGeometry
   /// Whether a store at 400-7ff of a management page ends the interrupt.
   public let supportsStoreEOI: Bool
+  /// A mistake that the device makes on purpose, so that those who look for stale pages can prove themselves.
+  public let sabotage: Sabotage?
+
+  /// What can be done wrong when a source's backing changes.
+  public enum Sabotage: String, Sendable, CaseIterable {
+    /// Pages are dropped before the new backing is published, as the kernel's device does it.
+    case zapFirst = "zap-first"
+    /// The kernel's window keeps its pages.
+    case skipAlias = "skip-alias"
+  }
 
   /// Creates a configuration.
   /// - Parameters:
@@ -17,10 +27,12 @@ public struct Configuration: Hashable, Sendable {
   ///   - serverCount: number of servers.
   ///   - geometry: shape of the ESB pages.
   ///   - supportsStoreEOI: whether StoreEOI works.
+  ///   - sabotage: a mistake to make on purpose.
   /// - Precondition: both counts are in range.
   public init(
     sourceCount: UInt32 = 8_192, serverCount: UInt32 = 1_024,
-    geometry: ESBGeometry = .two4K, supportsStoreEOI: Bool = false
+    geometry: ESBGeometry = .two4K, supportsStoreEOI: Bool = false,
+    sabotage: Sabotage? = nil
   ) {
     precondition((1...UInt32(LISN.maximumCount)).contains(sourceCount), "sourceCount")
     precondition((1...UInt32(Server.maximumCount)).contains(serverCount), "serverCount")
@@ -28,6 +40,7 @@ public struct Configuration: Hashable, Sendable {
     self.serverCount = serverCount
     self.geometry = geometry
     self.supportsStoreEOI = supportsStoreEOI
+    self.sabotage = sabotage
   }
 
   /// The layout of the file.

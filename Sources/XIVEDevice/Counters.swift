@@ -14,6 +14,10 @@ struct Counters: ~Copyable, Sendable {
   let mappedStores = StripedCounter()
   /// Sources whose mapped pages were given new bytes.
   let liveUpdates = StripedCounter()
+  /// Events of PHB interrupts that no source is mapped to: they go to the host.
+  let hostEvents = StripedCounter()
+  /// Ranges of pages that had to be dropped.
+  let zaps = StripedCounter()
   /// Accesses that the architecture does not define, or that hit an absent page.
   let guestErrors = StripedCounter()
 }

@@ -21,11 +21,11 @@ struct ImageBodies {
     return body
   }
 
-  /// The body of a management page in a state.
-  func management(_ pq: PQ) -> PageBody { management[Int(pq.rawValue)] }
+  /// The body of a management page in a state; nil is no state: all ones.
+  func management(_ pq: PQ?) -> PageBody { pq.map { management[Int($0.rawValue)] } ?? blank }
 
   /// The bytes of the PQ window in a state.
-  func pqBytes(_ pq: PQ) -> UnsafeRawBufferPointer {
+  func pqBytes(_ pq: PQ?) -> UnsafeRawBufferPointer {
     unsafe UnsafeRawBufferPointer(rebasing: management(pq).bytes[Self.pqWindow])
   }
 }

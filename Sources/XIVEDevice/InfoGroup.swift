@@ -40,6 +40,8 @@ struct InfoGroup: AttributeGroup {
     info.live_updates = device.counters.liveUpdates.value
     info.events = device.router.count
     info.guest_errors = device.counters.guestErrors.value
+    info.host_events = device.counters.hostEvents.value
+    info.zaps = device.counters.zaps.value
     return info
   }
 }

@@ -12,7 +12,9 @@ struct SourceGroup: AttributeGroup {
 
   func has(_ attribute: UInt64) -> Bool { lisn(attribute) != nil }
 
-  func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
+  func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
+    -> Invalidation?
+  {
     guard let lisn = lisn(attribute) else { throw .outOfRange }
     // The block comes into being before the value is read, and stays when that fails, as in the kernel.
     device.sources.createBlock(of: lisn)
@@ -21,6 +23,7 @@ struct SourceGroup: AttributeGroup {
       lisn,
       isLSI: value & UInt64(KVM_XIVE_LEVEL_SENSITIVE) != 0,
       isAsserted: value & UInt64(KVM_XIVE_LEVEL_ASSERTED) != 0)
+    return nil
   }
 
   private func lisn(_ attribute: UInt64) -> LISN? {

@@ -6,10 +6,18 @@ internal import Synchronization
 /// A slot is 8 bytes, numbered from the start of its 4 KiB page. Its lock guards the tables alone and is held
 /// for one look at one image; nobody waits for the kernel under it.
 final class WriteBackLedger: Sendable {
+  /// A page while one thing serves it.
+  struct Key: Hashable {
+    /// Byte offset of its 4 KiB in the file.
+    let offset: UInt64
+    /// How often its backing had changed.
+    let generation: UInt32
+  }
+
   private struct Tables {
-    var pages: [UInt64: Page] = [:]
+    var pages: [Key: Page] = [:]
     /// Pages in which something has to be put back.
-    var pending: Set<UInt64> = []
+    var pending: Set<Key> = []
   }
 
   private let tables = Mutex(Tables())
@@ -24,13 +32,25 @@ final class WriteBackLedger: Sendable {
   /// Where only one slot can be meant it is repeated; else it has coalesced, and nothing is made up.
   /// - Returns: slots in ascending order; for a trigger page one slot, whatever was stored where.
   func stores(
-    in image: RawSpan, at offset: UInt64, tail: PageImage.Tail, isTrigger: Bool, since round: UInt64
+    in image: RawSpan, at key: Key, tail: PageImage.Tail, isTrigger: Bool, since round: UInt64
   ) -> [Int] {
     tables.withLock { tables in
-      let found = tables.pages[offset, default: Page()]
+      let found = tables.pages[key, default: Page()]
         .look(at: image, tail, isTrigger: isTrigger, since: round)
-      tables.pending.insert(offset)
+      tables.pending.insert(key)
       return isTrigger ? [0] : found
+    }
+  }
+
+  /// Forgets pages that have been dropped: what was stored there has taken effect, and must not be put back into
+  /// the pages that took their place. By the thread that puts back.
+  /// - Parameter isDropped: tells which.
+  func forget(_ isDropped: (Key) -> Bool) {
+    tables.withLock { tables in
+      for key in tables.pages.keys.filter(isDropped) {
+        tables.pages[key] = nil
+        tables.pending.remove(key)
+      }
     }
   }
 
@@ -43,18 +63,18 @@ final class WriteBackLedger: Sendable {
       defer { tables.pending = [] }
       return tables.pending
     }
-    for offset in pending {
-      let leftovers = tables.withLock { $0.pages[offset]?.leftovers ?? [:] }
+    for key in pending {
+      let leftovers = tables.withLock { $0.pages[key]?.leftovers ?? [:] }
         .filter { $0.value.putBack == nil }
       for (slot, leftover) in leftovers {
         unsafe withUnsafeBytes(of: leftover.served) { bytes in
-          deliver(unsafe PageUpdate(offset: offset + UInt64(slot * 8), unsafeBytes: bytes))
+          deliver(unsafe PageUpdate(offset: key.offset + UInt64(slot * 8), unsafeBytes: bytes))
         }
       }
       tables.withLock { tables in
-        tables.pages[offset]?.notePutBack(leftovers, round)
+        tables.pages[key]?.notePutBack(leftovers, round)
         // A trigger page needs no memory beyond that: whatever comes next is one trigger.
-        if tables.pages[offset]?.isDone == true { tables.pages[offset] = nil }
+        if tables.pages[key]?.isDone == true { tables.pages[key] = nil }
       }
     }
     rounds.store(round, ordering: .sequentiallyConsistent)

@@ -5,7 +5,7 @@ extension XIVEDevice {
   /// Performs one load.
   ///
   /// An absent page gives all ones, as a bus that nobody answers on: a source that was never created, a
-  /// page of a region that nothing serves yet. An offset that the map does not have is refused.
+  /// page of a region that nothing serves yet, a fenced PHB. An offset that the map does not have is refused.
   /// Source: QEMU `hw/intc/xive.c`, `xive_source_esb_ops`. Differs: QEMU lets an access of another size
   /// than 8 bytes read 0; here it is an error and nothing has happened.
   /// - Parameters:
@@ -18,16 +18,16 @@ extension XIVEDevice {
     throws(DeviceError)
   {
     let target = try target(at: offset, byteCount: bytes.byteCount)
-    var value = UInt64.max
-    if case .esb(let lisn, let half) = target, exists(lisn, half),
-      let event = engine.event(for: .load(at: offset, of: half))
-    {
+    let loaded = try gate.pass(stripe: stripe(of: offset)) { () throws(DeviceError) -> UInt64? in
+      guard let page = served(target),
+        let event = event(for: .load(at: offset, of: page.half), on: page)
+      else { return nil }
       guard event == .get || opener.isWritable else { throw .readOnlyDescriptor }
-      value = perform(event, on: lisn)
-    } else {
-      counters.guestErrors.add(1, stripe: 0)
+      return perform(event, on: page)
     }
-    counters.exactLoads.add(1, stripe: Int(truncatingIfNeeded: offset >> 12))
+    if loaded == nil { counters.guestErrors.add(1, stripe: 0) }
+    let value = loaded ?? .max
+    counters.exactLoads.add(1, stripe: stripe(of: offset))
     for index in 0..<bytes.byteCount {
       let shift = UInt64(bytes.byteCount - 1 - index) * 8
       bytes.storeBytes(
@@ -50,20 +50,19 @@ extension XIVEDevice {
   public func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
     let target = try target(at: offset, byteCount: bytes.byteCount)
     guard opener.isWritable else { throw .readOnlyDescriptor }
-    if case .esb(let lisn, let half) = target, exists(lisn, half),
-      let event = engine.event(for: .store(at: offset, of: half))
-    {
-      perform(event, on: lisn)
-    } else {
-      counters.guestErrors.add(1, stripe: 0)
+    let isTaken = gate.pass(stripe: stripe(of: offset)) {
+      guard let page = served(target),
+        let event = event(for: .store(at: offset, of: page.half), on: page)
+      else { return false }
+      perform(event, on: page)
+      return true
     }
-    counters.exactStores.add(1, stripe: Int(truncatingIfNeeded: offset >> 12))
+    if !isTaken { counters.guestErrors.add(1, stripe: 0) }
+    counters.exactStores.add(1, stripe: stripe(of: offset))
   }
 
-  /// Whether a source's page is there.
-  private func exists(_ lisn: LISN, _ half: ESBHalf) -> Bool {
-    sources.backings[lisn].backing == .ipi && isPresent(half)
-  }
+  /// A number that differs between pages, for counters and the gate.
+  func stripe(of offset: UInt64) -> Int { Int(truncatingIfNeeded: offset >> 12) }
 
   /// Finds the page and checks what every page demands of size and alignment.
   private func target(at offset: UInt64, byteCount: Int) throws(DeviceError) -> PageTarget {

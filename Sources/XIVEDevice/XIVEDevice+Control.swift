@@ -28,7 +28,7 @@ extension XIVEDevice {
   private func pointerAttribute(_ request: inout ControlRequest, _ verb: Verb) throws(DeviceError) {
     guard request.input.count == AttributeRequest.kvmByteCount else { throw .invalid }
     var payload = AttributePayload.pointer(request.input.value(at: 16), request.memory)
-    try perform(
+    request.invalidation = try perform(
       verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
   }
 
@@ -38,7 +38,7 @@ extension XIVEDevice {
     guard flags == 0 else { throw .invalid }
     let header = request.input[..<AttributeRequest.inlineHeader]
     var payload = AttributePayload.inline(Array(request.input[header.endIndex...]))
-    try perform(
+    request.invalidation = try perform(
       verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
     guard case .inline(let data) = payload else { return }
     request.output = header + data
@@ -47,7 +47,7 @@ extension XIVEDevice {
   private func perform(
     _ verb: Verb, _ number: UInt32, _ attribute: UInt64, _ payload: inout AttributePayload,
     _ opener: Opener
-  ) throws(DeviceError) {
+  ) throws(DeviceError) -> Invalidation? {
     guard let group = attributeGroup(number) else { throw .noSuchAttribute }
     switch verb {
     case .has:
@@ -56,13 +56,17 @@ extension XIVEDevice {
       try group.get(attribute, &payload)
     case .set:
       guard opener.isWritable else { throw .readOnlyDescriptor }
-      try group.set(attribute, &payload)
+      return try group.set(attribute, &payload)
     }
+    return nil
   }
 
   private func attributeGroup(_ number: UInt32) -> (any AttributeGroup)? {
     switch number {
     case UInt32(KVM_DEV_XIVE_GRP_SOURCE): SourceGroup(device: self)
+    case XIVE_GROUP_PHB: PHBGroup(device: self)
+    case XIVE_GROUP_PASSTHROUGH: PassthroughGroup(device: self)
+    case XIVE_GROUP_HWIRQ: HardwareGroup(device: self)
     case XIVE_GROUP_INFO: InfoGroup(device: self)
     default: nil
     }

@@ -22,49 +22,38 @@ extension XIVEDevice {
   }
 
   private func resolve(_ offset: UInt64) throws(PageFault) -> PageImage {
-    let page = offset & ~(map.pageByteCount - 1)
-    switch map.target(at: offset) {
-    case .esb(let lisn, let half):
-      let word = sources.backings[lisn]
-      guard word.backing == .ipi, isPresent(half) else { throw PageFault() }
-      let tail = PageSignature(lisn, half, word, at: page).tail
-      guard half == .management else { return PageImage(body: images.blank, tail: tail) }
-      watched.watch(lisn, window(at: offset), part: UInt32((offset - page) / 4_096))
-      return PageImage(body: images.management(engine.cells.state(of: lisn).pq), tail: tail)
-    case .connectedTIMA(.os):
+    let start = offset & ~(map.pageByteCount - 1)
+    guard let target = map.target(at: offset) else { throw PageFault() }
+    if target == .connectedTIMA(.os) {
       // Nobody is connected: a TIMA whose every byte reads all ones.
-      let signature = PageSignature(unconnected: .os, at: page)
-      return PageImage(body: images.blank, tail: signature.tail)
-    default:
-      throw PageFault()
+      return PageImage(
+        body: images.blank, tail: PageSignature(unconnected: .os, at: start).tail)
+    }
+    return try gate.pass(stripe: stripe(of: offset)) { () throws(PageFault) -> PageImage in
+      guard let page = served(target) else { throw PageFault() }
+      let tail = page.signature(at: start).tail
+      guard page.half == .management else { return PageImage(body: images.blank, tail: tail) }
+      watch(page, at: offset, part: UInt32((offset - start) / 4_096))
+      return PageImage(body: images.management(pq(of: page)), tail: tail)
     }
   }
 
-  /// Whether sources have this page: with one ESB page, that is the management page.
-  func isPresent(_ half: ESBHalf) -> Bool {
-    half == .management || configuration.geometry.pageCount == 2
+  /// Notes that a page that shows PQ is about to be filled.
+  private func watch(_ page: ServedPage, at offset: UInt64, part: UInt32) {
+    if let lisn = page.lisn {
+      watched.watch(Int(lisn.rawValue), WatchedPart(page.parity, window(at: offset), part: part))
+    } else if case .phb(let phb, let irq) = page.owner {
+      phb.watched.watch(Int(irq.rawValue), WatchedPart(part: part))
+    }
   }
 
   func window(at offset: UInt64) -> ESBWindow {
     Region(rawValue: offset >> Region.shift) == .kernel ? .kernel : .esb
   }
 
-  /// Hands over the bytes of mapped pages that have changed: PQ, and slots that stores left behind.
-  /// - Parameter deliver: called for each run of bytes.
-  public func takeUpdates(_ deliver: (PageUpdate) -> Void) {
-    ledger.restore(deliver)
-    changed.drain { lisn in
-      let pages = watched.pages(of: lisn)
-      let bytes = unsafe images.pqBytes(engine.cells.state(of: lisn).pq)
-      for bit in 0..<UInt32(32) where pages >> bit & 1 == 1 {
-        let start =
-          bit < 16
-          ? map.kernelOffset(of: lisn, .management) : map.offset(of: .esb(lisn, .management))
-        let offset = start + UInt64(bit & 15) * 4_096 + UInt64(ImageBodies.pqWindow.lowerBound)
-        deliver(unsafe PageUpdate(offset: offset, unsafeBytes: bytes))
-      }
-      counters.liveUpdates.add(1, stripe: 0)
-    }
+  /// The offset of a source's page in a window.
+  func offset(of lisn: LISN, _ half: ESBHalf, _ window: ESBWindow) -> UInt64 {
+    window == .kernel ? map.kernelOffset(of: lisn, half) : map.offset(of: .esb(lisn, half))
   }
 
   /// Finds the first run of existing pages that ends behind an offset.
@@ -84,6 +73,19 @@ extension XIVEDevice {
         let start = base + UInt64(run.lowerBound) * 2 * size
         return start..<base + UInt64(run.upperBound) * 2 * size
       }
+    }
+    return phbSegment(endingAfter: offset)
+  }
+
+  /// The pages of the first PHB whose own pages end behind an offset.
+  private func phbSegment(endingAfter offset: UInt64) -> Range<UInt64>? {
+    let firstRegion = Region.phbs.lowerBound
+    var index = Int(max(offset >> Region.shift, firstRegion) - firstRegion)
+    while let found = phbs.first(from: index) {
+      let start = Region.phb(found).start
+      let end = start + (phb(found)?.shape.irqCount ?? 0) * map.pageByteCount
+      if end > max(start, offset) { return start..<end }
+      index = Int(found.rawValue) + 1
     }
     return nil
   }

@@ -1,4 +1,5 @@
 internal import PagedDevice
+internal import Synchronization
 internal import XIVEModel
 
 extension XIVEDevice {
@@ -24,27 +25,75 @@ extension XIVEDevice {
   ///   - offset: byte offset in the file, a multiple of 4,096.
   ///   - round: ``updateRound`` before the image was made.
   public func writeBack(_ image: RawSpan, at offset: UInt64, since round: UInt64) {
-    let page = offset & ~(map.pageByteCount - 1)
-    guard image.byteCount == PageImage.byteCount, offset % UInt64(PageImage.byteCount) == 0,
-      case .esb(let lisn, let half) = map.target(at: offset),
-      sources.backings[lisn].backing == .ipi, isPresent(half)
-    else {
-      counters.guestErrors.add(1, stripe: 0)
-      return
-    }
-    let tail = PageSignature(lisn, half, sources.backings[lisn], at: page).tail
+    let isTaken =
+      image.byteCount == PageImage.byteCount && offset % UInt64(PageImage.byteCount) == 0
+      && gate.pass(stripe: stripe(of: offset)) { take(image, at: offset, since: round) }
+    if !isTaken { counters.guestErrors.add(1, stripe: 0) }
+  }
+
+  /// Performs what an image shows on whatever served the page when the image was filled.
+  /// - Returns: whether there is such a page.
+  private func take(_ image: RawSpan, at offset: UInt64, since round: UInt64) -> Bool {
+    let start = offset & ~(map.pageByteCount - 1)
+    guard let target = map.target(at: offset), let page = origin(of: image, target, at: start)
+    else { return false }
     let slots = ledger.stores(
-      in: image, at: offset, tail: tail, isTrigger: half == .trigger, since: round)
+      in: image, at: WriteBackLedger.Key(offset: offset, generation: page.generation),
+      tail: page.signature(at: start).tail, isTrigger: page.half == .trigger, since: round)
     for slot in slots {
-      counters.mappedStores.add(1, stripe: Int(lisn.rawValue))
-      if let event = engine.event(for: .store(at: UInt64(slot) * 8, of: half)) {
-        perform(event, on: lisn)
+      counters.mappedStores.add(1, stripe: stripe(of: offset))
+      if let event = event(for: .store(at: UInt64(slot) * 8, of: page.half), on: page) {
+        perform(event, on: page)
       } else {
         counters.guestErrors.add(1, stripe: 0)
       }
     }
     // A store into the PQ window is no operation, but it has covered what consumers read there.
-    if half == .management { refresh(lisn) }
+    if page.half == .management { refresh(page) }
     wakeHost()
+    return true
+  }
+
+  private func refresh(_ page: ServedPage) {
+    switch page.owner {
+    case .source(let lisn): refresh(lisn)
+    case .phb(let phb, let irq): refresh(irq, of: phb)
+    }
+  }
+
+  /// Finds which page an image was filled from: what serves it now, or, while old pages are being dropped, what
+  /// served it before. A store belongs to the page that it was made on.
+  private func origin(of image: RawSpan, _ target: PageTarget, at start: UInt64) -> ServedPage? {
+    guard case .esb(let lisn, let parity) = target else {
+      return servedOrLeaving(target)
+    }
+    let now = served(target)
+    // Looked up after what serves it now: a change is noted here before it is published.
+    let before = transitions.withLock { list in list.compactMap { $0.old(lisn) } }
+      .compactMap { served(lisn, parity, by: $0) }
+    guard !before.isEmpty else { return now }
+    // Stores may have covered parts of the signature: the page that more of it speaks for.
+    return ([now].compactMap { $0 } + before).max {
+      agreement(image, $0, at: start) < agreement(image, $1, at: start)
+    }
+  }
+
+  /// As ``served(_:)``, but a PHB's own page is there until its removal has come to its end.
+  private func servedOrLeaving(_ target: PageTarget) -> ServedPage? {
+    guard case .phb(let index, let irq) = target, let phb = phbs[index], phb.contains(irq) else {
+      return nil
+    }
+    return ServedPage(
+      owner: .phb(phb, irq), lisn: nil, parity: .management, generation: phb.generation)
+  }
+
+  /// How much of an image's signature is that of a page.
+  private func agreement(_ image: RawSpan, _ page: ServedPage, at start: UInt64) -> Int {
+    let tail = page.signature(at: start).tail
+    return tail.indices.count { index in
+      let offset = ImageBodies.byteCount + index * 8
+      return unsafe image.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        == tail[index]
+    }
   }
 }

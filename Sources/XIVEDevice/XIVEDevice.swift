@@ -1,4 +1,5 @@
 public import PagedDevice
+internal import Synchronization
 public import XIVEModel
 
 /// The memory side of an XIVE interrupt controller, as a paged device.
@@ -15,6 +16,16 @@ public final class XIVEDevice: PagedDevice {
   let sources: SourceTable
   let watched: WatchTable
   let changed: ChangeSet
+  let phbs = PHBTable()
+  /// The PHBs in which an interrupt's own page needs new bytes.
+  let changedPHBs = ChangeSet(count: PHBIndex.maximumCount)
+  /// What is looked up of sources and PHBs is acted on inside; drained when their backing changes.
+  let gate = AccessGate()
+  /// Adding, removing, mapping and unmapping, one at a time; how often each PHB has been added.
+  let hotplug = Mutex<[PHBIndex: UInt32]>([:])
+  /// The changes whose old pages have not been dropped yet. Locked for a look; taken inside ``hotplug``'s lock and
+  /// inside the gate.
+  let transitions = Mutex<[Transition]>([])
   let images = ImageBodies.shared
   let ledger = WriteBackLedger()
   let counters = Counters()
@@ -81,7 +92,7 @@ public final class XIVEDevice: PagedDevice {
 
   /// Has the mapped pages of a source given new bytes.
   func refresh(_ lisn: LISN) {
-    guard watched.pages(of: lisn) != 0, changed.insert(lisn) else { return }
+    guard watched.isWatched(Int(lisn.rawValue)), changed.insert(Int(lisn.rawValue)) else { return }
     wakeHost()
   }
 

@@ -11,7 +11,7 @@ struct ChangeSetTests {
 
   private func drained(_ set: ChangeSet) -> [UInt32] {
     var sources: [UInt32] = []
-    set.drain { sources.append($0.rawValue) }
+    set.drain { sources.append(UInt32($0)) }
     return sources
   }
 
@@ -19,8 +19,8 @@ struct ChangeSetTests {
   func single(size: Int) {
     let set = ChangeSet(count: size)
     for source in 0..<UInt32(size) {
-      let wakes = set.insert(LISN(rawValue: source))
-      let again = set.insert(LISN(rawValue: source))
+      let wakes = set.insert(Int(source))
+      let again = set.insert(Int(source))
       #expect(wakes && !again, "source \(source)")
       #expect(drained(set) == [source])
       #expect(drained(set).isEmpty)
@@ -30,7 +30,7 @@ struct ChangeSetTests {
   @Test("All sources come out in ascending order, with one wake-up a leaf", arguments: sizes)
   func all(size: Int) {
     let set = ChangeSet(count: size)
-    let wakes = (0..<UInt32(size)).reversed().count { set.insert(LISN(rawValue: $0)) }
+    let wakes = (0..<UInt32(size)).reversed().count { set.insert(Int($0)) }
     #expect(wakes == (size + 63) / 64)
     #expect(drained(set) == Array(0..<UInt32(size)))
     #expect(drained(set).isEmpty)
@@ -43,7 +43,7 @@ struct ChangeSetTests {
       let set = ChangeSet(count: size * Int(stride))
       for subset in 0..<1 << UInt32(size) {
         let members = (0..<UInt32(size)).filter { subset >> $0 & 1 == 1 }.map { $0 * stride }
-        for member in members { _ = set.insert(LISN(rawValue: member)) }
+        for member in members { _ = set.insert(Int(member)) }
         #expect(drained(set) == members)
       }
     }
@@ -52,14 +52,14 @@ struct ChangeSetTests {
   @Test("What is added while the set is emptied comes out then or the next time")
   func insertionWhileDraining() {
     let set = ChangeSet(count: 256)
-    for source: UInt32 in [3, 70] { _ = set.insert(LISN(rawValue: source)) }
+    for source: UInt32 in [3, 70] { _ = set.insert(Int(source)) }
     var taken: [UInt32] = []
     var wakes: [Bool] = []
-    set.drain { lisn in
-      taken.append(lisn.rawValue)
-      guard lisn.rawValue == 3 else { return }
+    set.drain { source in
+      taken.append(UInt32(source))
+      guard source == 3 else { return }
       // The leaf of 3 is empty now; that of 70 is still to come; that of 200 was empty all the time.
-      for source: UInt32 in [3, 4, 71, 200] { wakes.append(set.insert(LISN(rawValue: source))) }
+      for other in [3, 4, 71, 200] { wakes.append(set.insert(other)) }
     }
     #expect(taken == [3, 70, 71])
     #expect(wakes == [true, false, false, true])
@@ -86,7 +86,7 @@ struct ChangeSetTests {
       for _ in 0..<20_000 {
         let source = Int(random.next() % UInt64(size))
         versions.change(source)
-        if set.insert(LISN(rawValue: UInt32(source))) {
+        if set.insert(source) {
           isAwake.store(true, ordering: .sequentiallyConsistent)
         }
       }
@@ -118,7 +118,7 @@ struct ChangeSetTests {
     let isOver = Atomic<Bool>(false)
     let stuck = Atomic<Int>(0)
     let insert: @Sendable (UInt32) -> Void = { source in
-      if set.insert(LISN(rawValue: source)) {
+      if set.insert(Int(source)) {
         isAwake.store(true, ordering: .sequentiallyConsistent)
       }
     }
@@ -140,8 +140,8 @@ struct ChangeSetTests {
       default:
         while !isOver.load(ordering: .sequentiallyConsistent) {
           guard isAwake.exchange(false, ordering: .sequentiallyConsistent) else { continue }
-          set.drain { lisn in
-            guard lisn.rawValue == 0 else { return }
+          set.drain { source in
+            guard source == 0 else { return }
             let now = changed.load(ordering: .sequentiallyConsistent)
             noted.store(now, ordering: .sequentiallyConsistent)
           }
@@ -177,7 +177,7 @@ private final class Versions: @unchecked Sendable {
     unsafe current[source].wrappingAdd(1, ordering: .sequentiallyConsistent)
   }
 
-  func note(_ set: ChangeSet) { set.drain { noted[Int($0.rawValue)] = self[Int($0.rawValue)] } }
+  func note(_ set: ChangeSet) { set.drain { noted[$0] = self[$0] } }
 
   /// The sources whose last change nobody has seen.
   var missed: [Int] { noted.indices.filter { noted[$0] != self[$0] } }

@@ -21,7 +21,7 @@ struct FillRaceTests {
     var seen = PQ.off
     for step in steps {
       switch step {
-      case .watch: rig.device.watched.watch(lisn, .esb, part: 0)
+      case .watch: rig.device.watched.watch(1, WatchedPart(.management, .esb, part: 0))
       case .read: seen = rig.pq(1)
       case .change: rig.device.engine.perform(.set(.queued), on: lisn)
       case .look: rig.device.refresh(lisn)

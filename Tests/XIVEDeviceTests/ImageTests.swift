@@ -84,10 +84,13 @@ struct ImageTests {
 
   @Test("The signature of a passed-through page names PHB, interrupt and generation")
   func foreignSignature() throws {
-    let phb = try #require(PHBIndex(rawValue: 0x3fe))
-    let word = BackingWord(.phb(phb, HardwareIRQ(rawValue: 0xfedc)), generation: 0x8765_4321)
+    let index = try #require(PHBIndex(rawValue: 0x3fe))
+    let phb = PHB(index, PHBShape(msiCount: 0xffff), generation: 3)
     let offset: UInt64 = 0x123_4567_8000
-    let tail = PageSignature(LISN(rawValue: 0xabcde), .management, word, at: offset).tail
+    let page = ServedPage(
+      owner: .phb(phb, HardwareIRQ(rawValue: 0xfedc)), lisn: LISN(rawValue: 0xabcde),
+      parity: .management, generation: 0x8765_4321)
+    let tail = page.signature(at: offset).tail
     let bytes = tail.indices.flatMap { tail[$0].memoryBytes }
     let signature = try #require(Signature([UInt8](repeating: 0, count: 0xfc0) + bytes)).value
     #expect(signature.lisn == 0xabcde)

@@ -55,7 +55,8 @@ private struct RandomPage {
   mutating func writeBack() {
     guard !stored.isEmpty else { return }
     let found = ledger.stores(
-      in: unsafe memory.span.bytes, at: Self.page, tail: Self.tail, isTrigger: false,
+      in: unsafe memory.span.bytes, at: .init(offset: Self.page, generation: 1), tail: Self.tail,
+      isTrigger: false,
       since: ledger.round)
     if found != found.sorted() || Set(found).count != found.count {
       failures.append("order of \(found)")
@@ -141,7 +142,8 @@ struct WriteBackModelTests {
         let image = memory.flatMap(\.memoryBytes)
         found +=
           ledger.stores(
-            in: unsafe image.span.bytes, at: 0, tail: RandomPage.tail, isTrigger: false,
+            in: unsafe image.span.bytes, at: .init(offset: 0, generation: 1), tail: RandomPage.tail,
+            isTrigger: false,
             since: ledger.round
           ).count
         if random.next() & 1 == 0 { ledger.restore { _ in memory[slot] = RandomPage.served(slot) } }

@@ -12,8 +12,9 @@
 /// header has not done it. Their spelling is the same, so that either order of inclusion works.
 ///
 /// This header is the whole ABI; the device grows into it. Today it answers the three
-/// KVM_*_DEVICE_ATTR requests and the two XIVE_*_ATTR ones, with groups 2 and 0x50; any other request
-/// is ENOTTY, any other group ENXIO. Pages exist in region 0 (ESB pages, TIMA OS page) and region 1.
+/// KVM_*_DEVICE_ATTR requests and the two XIVE_*_ATTR ones, with groups 2, 0x40 to 0x42 and 0x50; any
+/// other request is ENOTTY, any other group ENXIO. Pages exist in region 0 (ESB pages, TIMA OS page),
+/// region 1, and regions 16 and up (PHBs).
 #ifndef XIVE_H
 #define XIVE_H
 
@@ -183,7 +184,8 @@ struct xive_page_signature {
   __be32 phb;            ///< which PHB, if that is the backing
   __be32 hwirq;          ///< hardware interrupt of that PHB
   __be32 zero;
-  __be64 generation;     ///< from 1, grows with each change of the backing; 0: a page of no source
+  __be64 generation;     ///< from 1, grows with each change of the backing; of a PHB's own page: with
+                         ///< each PHB that is plugged at that index; 0: a page of neither
   __be64 device_offset;  ///< the page's place in the device file, in bytes
   __be64 zero2[2];
 };
@@ -328,8 +330,9 @@ XIVE_ASSERT_SIZE(struct xive_phb, 16);
 /// xive_passthrough.flags: fill the page cache with the new pages before the answer.
 #define XIVE_PASSTHROUGH_PREFAULT 2u
 
-/// Maps or unmaps `count` consecutive LISNs, all or nothing. ENOENT no such PHB, interrupt or
-/// mapping; EINVAL a source never created or mapped already; E2BIG LISN out of range.
+/// Maps or unmaps `count` consecutive LISNs, all or nothing. Answered once no page of the old backing
+/// can be reached. ENOENT no such PHB, interrupt or mapping; EINVAL nothing to map, a source never
+/// created, a source or an interrupt mapped already; E2BIG LISN out of range.
 struct xive_passthrough {
   __u32 phb;
   __u32 first_hwirq;
@@ -450,7 +453,9 @@ struct xive_info_counters {
   __u64 live_updates;   ///< changes of state pushed into images that consumers have mapped
   __u64 events;         ///< events forwarded to the router
   __u64 guest_errors;   ///< accesses that hardware would ignore
-  __u64 zero[6];
+  __u64 host_events;    ///< events of PHB interrupts that no source is mapped to
+  __u64 zaps;           ///< ranges of pages that were dropped because their backing changed
+  __u64 zero[4];
 };
 XIVE_ASSERT_SIZE(struct xive_info_counters, 112);
 XIVE_STATIC_ASSERT(sizeof(struct xive_info_counters) <= XIVE_ATTR_DATA_SIZE, "fits inline");

@@ -1,0 +1,66 @@
+internal import PagedDevice
+internal import XIVEModel
+
+/// A change of backings on its way: published, while pages of before may still be reachable.
+///
+/// Constant but for whether it is settled.
+final class Transition: @unchecked Sendable {
+  /// What happens to one source.
+  struct Step {
+    let lisn: LISN
+    let old: BackingWord
+    let new: BackingWord
+    /// The PHB's interrupt that begins or ends to serve the source.
+    let irq: HardwareIRQ
+  }
+
+  enum Kind { case map, unmap }
+
+  let kind: Kind
+  /// In ascending order of sources.
+  let steps: [Step]
+  /// The PHB; its object outlives its place in the table here.
+  let phb: PHB
+  /// Whether the PHB goes with its mappings.
+  let isRemoval: Bool
+  // @unchecked Sendable: the hot-plug lock guards it.
+  /// Whether the states of sources and interrupts have been brought to where the change leaves them.
+  var isSettled = false
+
+  init(_ kind: Kind, _ steps: [Step], _ phb: PHB, isRemoval: Bool = false) {
+    self.kind = kind
+    self.steps = steps
+    self.phb = phb
+    self.isRemoval = isRemoval
+  }
+
+  /// The backing of before of a source, or nil when it is not part of this.
+  func old(_ lisn: LISN) -> BackingWord? {
+    var low = 0
+    var high = steps.count
+    while low < high {
+      let middle = (low + high) / 2
+      if steps[middle].lisn < lisn { low = middle + 1 } else { high = middle }
+    }
+    return low < steps.count && steps[low].lisn == lisn ? steps[low].old : nil
+  }
+
+  /// Whether both concern a source or a PHB.
+  func overlaps(_ other: Transition) -> Bool {
+    phb === other.phb || steps.contains { other.old($0.lisn) != nil }
+  }
+
+  /// The runs of consecutive sources.
+  var runs: [Range<UInt32>] {
+    var runs: [Range<UInt32>] = []
+    for step in steps {
+      let number = step.lisn.rawValue
+      if let last = runs.last, last.upperBound == number {
+        runs[runs.count - 1] = last.lowerBound..<number + 1
+      } else {
+        runs.append(number..<number + 1)
+      }
+    }
+    return runs
+  }
+}
