@@ -23,6 +23,12 @@ struct ServeOptions: ParsableArguments {
       valueName: "RANGE[:lsi]"))
   var create: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "A PHB that is plugged from the start, such as 0:16 or 1:2048:8. Repeatable.",
+      valueName: "K:MSIS[:LSIS]"))
+  var phb: [String] = []
+
   @Option(help: "Size of a device page: 4k or 64k.")
   var pageSize: PageSize = .small
 
@@ -44,6 +50,18 @@ struct ServeOptions: ParsableArguments {
   @Option(help: "Threads that serve requests, 2 to 64.")
   var threads: Int = 4
 
+  @Option(
+    help: ArgumentHelp(
+      "Make a mistake at every overmap, for the hot-plug harness to find: zap-first or skip-alias.",
+      visibility: .hidden),
+    transform: { text in
+      guard let mistake = Configuration.Sabotage(rawValue: text) else {
+        throw ValidationError("--sabotage '\(text)': write zap-first or skip-alias")
+      }
+      return mistake
+    })
+  var sabotage: Configuration.Sabotage?
+
   func validate() throws {
     try require("--sources", sources, 1...UInt32(LISN.maximumCount))
     try require("--max-vcpus", maxVcpus, 1...UInt32(Server.maximumCount))
@@ -54,6 +72,20 @@ struct ServeOptions: ParsableArguments {
       throw ValidationError(
         "--create: LISN \(LISN(rawValue: range.range.upperBound)) is beyond the device's \(sources) "
           + "sources: raise --sources or lower the range")
+    }
+    _ = try plugs
+  }
+
+  /// The PHBs that were asked for.
+  private var plugs: [PHBPlug] {
+    get throws {
+      let plugs = try phb.map(PHBPlug.init)
+      for (position, plug) in plugs.enumerated()
+      where plugs[..<position].contains(where: { $0.index == plug.index }) {
+        throw ValidationError(
+          "--phb '\(phb[position])': PHB \(plug.index.rawValue) is plugged already")
+      }
+      return plugs
     }
   }
 
@@ -76,12 +108,13 @@ struct ServeOptions: ParsableArguments {
     let device = XIVEDevice(
       Configuration(
         sourceCount: sources, serverCount: maxVcpus, geometry: geometry,
-        supportsStoreEOI: storeEoi))
+        supportsStoreEOI: storeEoi, sabotage: sabotage))
     for range in try create.map(SourceRange.init) {
       for number in range.range {
         try device.createSource(LISN(rawValue: number), isLSI: range.isLSI)
       }
     }
+    for plug in try plugs { try device.addPHB(plug.index, plug.shape) }
     return device
   }
 
