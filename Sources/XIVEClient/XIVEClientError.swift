@@ -14,6 +14,22 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   case window(pageOffset: UInt64, pageCount: UInt64)
   /// A C caller passed a value that its parameter does not have; the parameter's name.
   case value(String, UInt64)
+  /// No PHB has that index.
+  case noSuchPHB(PHBIndex)
+  /// A PHB with that index was added before.
+  case phbExists(PHBIndex)
+  /// A PHB has at least one interrupt and at most ``/XIVEModel/HardwareIRQ/maximumCount``.
+  case phbShape(PHBIndex, PHBShape)
+  /// There is no such PHB, or no such interrupt of it.
+  case noSuchInterrupt(PHBIndex, HardwareIRQ)
+  /// The interrupt does not take the operation: only an LSI has a line.
+  case operation(HardwareOperation, PHBIndex, HardwareIRQ)
+  /// There is no such PHB, or it has fewer interrupts than the run needs.
+  case noSuchInterrupts(PassthroughRun)
+  /// A source of the run was never created, or is mapped already.
+  case cannotMap(PassthroughRun)
+  /// The run, or a part of it, is not mapped so.
+  case notMapped(PassthroughRun)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
@@ -21,7 +37,10 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .device(let error): error.errno
     case .notXIVE: .inappropriateIOCTLForDevice
     case .noSuchSource: .argListTooLong
-    case .window, .value: .invalidArgument
+    case .noSuchPHB, .noSuchInterrupt, .noSuchInterrupts, .notMapped: .noSuchFileOrDirectory
+    case .phbExists: .fileExists
+    case .phbShape(_, let shape): shape.irqCount == 0 ? .invalidArgument : .argListTooLong
+    case .window, .value, .operation, .cannotMap: .invalidArgument
     }
   }
 
@@ -36,6 +55,39 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
       "\(count) pages at page offset \(offset): the kernel's window has 4 TIMA pages at page offset 0 "
         + "and two ESB pages a source at page offset 4, each mapped from its start"
     case .value(let name, let value): "\(name): \(value) is not one of its values"
+    case .noSuchPHB(let phb): "\(phb.words): does not exist: add it first"
+    case .phbExists(let phb): "\(phb.words): exists already: remove it first"
+    case .phbShape(let phb, let shape):
+      "\(phb.words): \(shape.irqCount) interrupts: a PHB has 1 to \(HardwareIRQ.maximumCount)"
+    case .noSuchInterrupt(let phb, let irq):
+      "\(phb.words), interrupt \(irq.rawValue): there is no such PHB, or no such interrupt of it"
+    case .operation(let operation, let phb, let irq):
+      "\(phb.words), interrupt \(irq.rawValue): \(operation): only an LSI has a line"
+    case .noSuchInterrupts(let run):
+      "\(run.words): there is no such PHB, or it has fewer interrupts: add it, or map less"
+    case .cannotMap(let run):
+      "\(run.words): a source was never created or is mapped already: create it, or unmap it first"
+    case .notMapped(let run):
+      "\(run.words): not mapped so: unmap what was mapped"
     }
+  }
+}
+
+extension PHBIndex {
+  /// The PHB in a message.
+  var words: String { "PHB \(rawValue)" }
+}
+
+extension PassthroughRun {
+  /// The run in a message.
+  var words: String {
+    guard count != 1 else {
+      return "LISN \(firstLISN) on \(phb.words), interrupt \(firstIRQ.rawValue)"
+    }
+    guard count > 0 else { return "no LISN from \(firstLISN) on" }
+    let lastLISN = String(UInt64(firstLISN.rawValue) + UInt64(count) - 1, radix: 16)
+    let lastIRQ = UInt64(firstIRQ.rawValue) + UInt64(count) - 1
+    return
+      "LISNs \(firstLISN)-0x\(lastLISN) on \(phb.words), interrupts \(firstIRQ.rawValue)-\(lastIRQ)"
   }
 }

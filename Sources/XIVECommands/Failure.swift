@@ -46,7 +46,7 @@ extension XIVEClientError {
   fileprivate var isUnavailable: Bool {
     switch self {
     case .device(.open), .device(.notAFile), .notXIVE: true
-    case .device, .noSuchSource, .window, .value: false
+    default: false
     }
   }
 }
