@@ -39,6 +39,8 @@ int csystem_retire(int fd) {
   return result;
 }
 
+int csystem_duplicate(int fd) { return RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
 int csystem_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL);
   return flags < 0 ? -errno : RESULT(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
@@ -153,6 +155,12 @@ int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **addres
   if (mapped == MAP_FAILED) return -errno;
   *address = mapped;
   return 0;
+}
+
+int csystem_map_over(int fd, uint64_t offset, size_t length, int flags, void *address) {
+  int protection = PROT_READ | (flags & CSYSTEM_WRITABLE ? PROT_WRITE : 0);
+  void *mapped = mmap(address, length, protection, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
+  return mapped == MAP_FAILED ? -errno : 0;
 }
 
 ssize_t csystem_read_process(int pid, void *bytes, size_t count, uint64_t address) {

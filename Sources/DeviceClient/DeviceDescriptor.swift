@@ -6,7 +6,7 @@ internal import SystemPackage
 /// One descriptor serves them all; it is opened with `O_DIRECT`, so that each read is one load and each write
 /// one store. Closed when its owner goes; mappings live on. Thread rule: safe from several threads at once.
 public struct DeviceDescriptor: ~Copyable, Sendable {
-  private let file: OwnedDescriptor
+  let file: OwnedDescriptor
   /// The device page's size in bytes.
   public let pageByteCount: Int
   /// Whether anything may be changed through it.
@@ -27,6 +27,14 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
     pageByteCount = try Self.named(path) { () throws(Errno) in try file.status().blockByteCount }
     self.file = file
     self.isWritable = isWritable
+  }
+
+  /// Makes another descriptor of the same open file; children do not inherit it by `exec`.
+  /// - Throws: the error of `fcntl`.
+  init(duplicating other: borrowing DeviceDescriptor) throws(Errno) {
+    file = try other.file.duplicate()
+    pageByteCount = other.pageByteCount
+    isWritable = other.isWritable
   }
 
   /// Gives an error of opening the path that it belongs to.

@@ -33,7 +33,7 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
     try self.init(-1, 0, byteCount, CInt(CSYSTEM_WRITABLE))
   }
 
-  private init(_ fd: CInt, _ offset: UInt64, _ byteCount: Int, _ flags: CInt) throws(Errno) {
+  init(_ fd: CInt, _ offset: UInt64, _ byteCount: Int, _ flags: CInt) throws(Errno) {
     var address: UnsafeMutableRawPointer?
     try valueOrErrno(unsafe csystem_map(fd, offset, byteCount, flags, &address))
     guard let address = unsafe address else { throw Errno.noMemory }

@@ -38,6 +38,13 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     rawValue = try valueOrErrno(unsafe csystem_open(path, mode.rawValue, 0o600))
   }
 
+  /// Makes another descriptor of the same open file.
+  /// - Returns: a descriptor that children do not inherit by `exec`.
+  /// - Throws: the error of `fcntl`.
+  public func duplicate() throws(Errno) -> OwnedDescriptor {
+    OwnedDescriptor(rawValue: try valueOrErrno(csystem_duplicate(rawValue)))
+  }
+
   /// Reads at an offset: one system call, which is not repeated after a signal, for it may have taken effect.
   /// - Parameters:
   ///   - bytes: where to.

@@ -18,6 +18,7 @@ enum {
 /// Waits until all dirty pages of a file have been written back.
 int csystem_flush(int fd);
 int csystem_open(const char *path, int flags, unsigned mode);
+int csystem_duplicate(int fd);
 int csystem_set_nonblocking(int fd);
 /// Closes what a descriptor stands for and leaves its number to its owner, open on nothing.
 int csystem_retire(int fd);
@@ -46,6 +47,8 @@ int csystem_pipe(int ends[2]);
 // Memory
 enum { CSYSTEM_SHARED = 1, CSYSTEM_WRITABLE = 2 };
 int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **address);
+/// Maps a part of a file, shared, in place of whole pages that the caller has mapped (MAP_FIXED).
+int csystem_map_over(int fd, uint64_t offset, size_t length, int flags, void *address);
 ssize_t csystem_read_process(int pid, void *bytes, size_t count, uint64_t address);
 ssize_t csystem_write_process(int pid, const void *bytes, size_t count, uint64_t address);
 
