@@ -30,6 +30,19 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   case cannotMap(PassthroughRun)
   /// The run, or a part of it, is not mapped so.
   case notMapped(PassthroughRun)
+  /// The run has no interrupts.
+  case emptyRun(PassthroughRun)
+  /// The run does not lie within the sources of a guest's window.
+  case outsideWindow(PassthroughRun, sources: Range<LISN>)
+  /// The run's place in a guest's window, or a part of it, is taken by a run that is plugged.
+  case plugged(PassthroughRun, over: PassthroughRun)
+  /// The run is not what was plugged into a guest's window.
+  case notPlugged(PassthroughRun)
+  /// The system refuses to map pages in a guest's window, which is as it was.
+  case plug(PassthroughRun, Errno)
+  /// The system refuses to map pages in a guest's window, and to take back what it has mapped: the run counts
+  /// as plugged.
+  case halfPlugged(PassthroughRun, Errno)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
@@ -37,10 +50,12 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .device(let error): error.errno
     case .notXIVE: .inappropriateIOCTLForDevice
     case .noSuchSource: .argListTooLong
-    case .noSuchPHB, .noSuchInterrupt, .noSuchInterrupts, .notMapped: .noSuchFileOrDirectory
-    case .phbExists: .fileExists
+    case .noSuchPHB, .noSuchInterrupt, .noSuchInterrupts, .notMapped, .notPlugged:
+      .noSuchFileOrDirectory
+    case .phbExists, .plugged: .fileExists
+    case .plug(_, let error), .halfPlugged(_, let error): error
     case .phbShape(_, let shape): shape.irqCount == 0 ? .invalidArgument : .argListTooLong
-    case .window, .value, .operation, .cannotMap: .invalidArgument
+    case .window, .value, .operation, .cannotMap, .emptyRun, .outsideWindow: .invalidArgument
     }
   }
 
@@ -69,7 +84,23 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
       "\(run.words): a source was never created or is mapped already: create it, or unmap it first"
     case .notMapped(let run):
       "\(run.words): not mapped so: unmap what was mapped"
+    case .emptyRun(let run): "\(run.words): a run has at least one interrupt"
+    case .outsideWindow(let run, let sources):
+      "\(run.words): the window has LISNs from \(sources.lowerBound) to below \(sources.upperBound)"
+    case .plugged(let run, let other):
+      "\(run.words): in the way is \(other.words): unplug that first"
+    case .notPlugged(let run): "\(run.words): not plugged so: unplug exactly what was plugged"
+    case .plug(let run, let error): "\(run.words): the window stays as it was: \(error.words)"
+    case .halfPlugged(let run, let error):
+      "\(run.words): plugged in part, and has to be unplugged: \(error.words)"
     }
+  }
+}
+
+extension Errno {
+  /// The error of a mapping in a message.
+  fileprivate var words: String {
+    self == .noMemory ? "too many mappings: raise vm.max_map_count" : "\(self)"
   }
 }
 

@@ -23,7 +23,7 @@ extension XIVEDescriptor {
     payload.nr_msis = shape.msiCount
     payload.nr_lsis = shape.lsiCount
     payload.flags = shape.supportsStoreEOI ? XIVE_PHB_STORE_EOI : 0
-    try set(XIVE_GROUP_PHB, UInt64(phb.rawValue), payload) { error in
+    try device.set(XIVE_GROUP_PHB, UInt64(phb.rawValue), payload) { error in
       switch error {
       case .fileExists: .phbExists(phb)
       case .argListTooLong: .phbShape(phb, shape)
@@ -36,7 +36,7 @@ extension XIVEDescriptor {
   /// - Parameter phb: the PHB.
   /// - Throws: ``XIVEClientError/noSuchPHB(_:)``.
   public func removePHB(_ phb: PHBIndex) throws(XIVEClientError) {
-    try set(XIVE_GROUP_PHB, UInt64(phb.rawValue), xive_phb()) { error in
+    try device.set(XIVE_GROUP_PHB, UInt64(phb.rawValue), xive_phb()) { error in
       error == .noSuchFileOrDirectory ? .noSuchPHB(phb) : nil
     }
   }
@@ -46,13 +46,7 @@ extension XIVEDescriptor {
   /// - Returns: its shape, and how much of it is mapped.
   /// - Throws: ``XIVEClientError/noSuchPHB(_:)``.
   public func status(of phb: PHBIndex) throws(XIVEClientError) -> PHBStatus {
-    let answer: xive_phb = try get(XIVE_GROUP_PHB, UInt64(phb.rawValue)) { error in
-      error == .noSuchFileOrDirectory ? .noSuchPHB(phb) : nil
-    }
-    let shape = PHBShape(
-      msiCount: answer.nr_msis, lsiCount: answer.nr_lsis,
-      supportsStoreEOI: answer.flags & XIVE_PHB_STORE_EOI != 0)
-    return PHBStatus(shape: shape, mappedCount: answer.mapped)
+    try device.status(of: phb)
   }
 
   // MARK: - Passthrough
@@ -92,13 +86,14 @@ extension XIVEDescriptor {
   private func set(
     _ run: PassthroughRun, _ flags: UInt32, _ words: (Errno) -> XIVEClientError?
   ) throws(XIVEClientError) {
+    guard run.count > 0 else { throw .emptyRun(run) }
     let first = run.firstLISN
     var payload = xive_passthrough()
     payload.phb = UInt32(run.phb.rawValue)
     payload.first_hwirq = UInt32(run.firstIRQ.rawValue)
     payload.count = run.count
     payload.flags = flags
-    try set(XIVE_GROUP_PASSTHROUGH, UInt64(first.rawValue), payload) { error in
+    try device.set(XIVE_GROUP_PASSTHROUGH, UInt64(first.rawValue), payload) { error in
       // The run begins or goes beyond the last source.
       guard error == .argListTooLong else { return words(error) }
       let count = geometry.sourceCount
@@ -112,9 +107,10 @@ extension XIVEDescriptor {
   /// - Throws: ``XIVEClientError/noSuchSource(_:count:)`` beyond the device's sources.
   public func passthrough(of lisn: LISN) throws(XIVEClientError) -> PassthroughStatus {
     let count = geometry.sourceCount
-    let answer: xive_passthrough_state = try get(XIVE_GROUP_PASSTHROUGH, UInt64(lisn.rawValue)) {
-      error in error == .argListTooLong ? .noSuchSource(lisn, count: count) : nil
-    }
+    let answer: xive_passthrough_state =
+      try device.get(XIVE_GROUP_PASSTHROUGH, UInt64(lisn.rawValue)) { error in
+        error == .argListTooLong ? .noSuchSource(lisn, count: count) : nil
+      }
     let target = PHBIndex(rawValue: UInt16(truncatingIfNeeded: answer.phb)).map { phb in
       PassthroughTarget(phb, HardwareIRQ(rawValue: UInt16(truncatingIfNeeded: answer.hwirq)))
     }
@@ -136,9 +132,8 @@ extension XIVEDescriptor {
   {
     var payload = xive_hwirq()
     payload.op = operation.rawValue
-    try set(XIVE_GROUP_HWIRQ, xive_hwirq_attr(UInt32(phb.rawValue), UInt32(irq.rawValue)), payload)
-    {
-      error in
+    let attribute = xive_hwirq_attr(UInt32(phb.rawValue), UInt32(irq.rawValue))
+    try device.set(XIVE_GROUP_HWIRQ, attribute, payload) { error in
       switch error {
       case .noSuchFileOrDirectory: .noSuchInterrupt(phb, irq)
       case .invalidArgument: .operation(operation, phb, irq)
@@ -155,29 +150,42 @@ extension XIVEDescriptor {
   /// - Throws: ``XIVEClientError/noSuchInterrupt(_:_:)``.
   public func state(phb: PHBIndex, irq: HardwareIRQ) throws(XIVEClientError) -> HardwareState {
     let attribute = xive_hwirq_attr(UInt32(phb.rawValue), UInt32(irq.rawValue))
-    let answer: xive_hwirq_state = try get(XIVE_GROUP_HWIRQ, attribute) { error in
+    let answer: xive_hwirq_state = try device.get(XIVE_GROUP_HWIRQ, attribute) { error in
       error == .noSuchFileOrDirectory ? .noSuchInterrupt(phb, irq) : nil
     }
     return HardwareState(
       pq: PQ(rawValue: UInt8(truncatingIfNeeded: answer.pq)), isAsserted: answer.asserted != 0)
   }
+}
 
-  // MARK: - Requests
+/// What a guest's window asks as well, which has a descriptor and nothing else.
+extension DeviceDescriptor {
+  /// Asks about a PHB.
+  func status(of phb: PHBIndex) throws(XIVEClientError) -> PHBStatus {
+    let answer: xive_phb = try get(XIVE_GROUP_PHB, UInt64(phb.rawValue)) { error in
+      error == .noSuchFileOrDirectory ? .noSuchPHB(phb) : nil
+    }
+    let shape = PHBShape(
+      msiCount: answer.nr_msis, lsiCount: answer.nr_lsis,
+      supportsStoreEOI: answer.flags & XIVE_PHB_STORE_EOI != 0)
+    return PHBStatus(shape: shape, mappedCount: answer.mapped)
+  }
 
   /// Sets an attribute; `words` says in this module's terms what a refusal means.
-  private func set(
+  fileprivate func set(
     _ group: UInt32, _ attribute: UInt64, _ value: some BitwiseCopyable,
     _ words: (Errno) -> XIVEClientError?
   ) throws(XIVEClientError) {
-    do { try device.setAttribute(group, attribute, value) } catch {
+    do { try setAttribute(group, attribute, value) } catch {
       throw words(error.errno) ?? .device(error)
     }
   }
 
-  private func get<Value: BitwiseCopyable>(
+  /// Gets an attribute; `words` as above.
+  fileprivate func get<Value: BitwiseCopyable>(
     _ group: UInt32, _ attribute: UInt64, _ words: (Errno) -> XIVEClientError?
   ) throws(XIVEClientError) -> Value {
-    do { return try device.attribute(group, attribute) } catch {
+    do { return try self.attribute(group, attribute) } catch {
       throw words(error.errno) ?? .device(error)
     }
   }
