@@ -36,8 +36,15 @@ func handle(
 func status(
   _ client: OpaquePointer, _ body: (borrowing XIVEDescriptor) throws(XIVEClientError) -> Void
 ) -> CInt {
-  do {
+  status { () throws(XIVEClientError) in
     try body(unsafe ClientHandle.of(client).descriptor)
+  }
+}
+
+/// The same for a call on another handle.
+func status(_ body: () throws(XIVEClientError) -> Void) -> CInt {
+  do {
+    try body()
     return 0
   } catch { return keep(error) }
 }

@@ -38,6 +38,8 @@ extern "C" {
 typedef struct xive_client xive_client;
 /// Mapped pages of a device file.
 typedef struct xive_client_mapping xive_client_mapping;
+/// A guest's window on a device file.
+typedef struct xive_client_window xive_client_window;
 
 /// Why the last call on this thread that failed did so: one line that names the object, or an empty
 /// string before any failure. Valid until the next call on this thread that fails.
@@ -111,6 +113,78 @@ void *xive_client_mapping_address(const xive_client_mapping *mapping);
 
 /// How many bytes are mapped.
 size_t xive_client_mapping_length(const xive_client_mapping *mapping);
+
+// MARK: - Passthrough. What physical devices are and do, as the groups 0x40 to 0x42 in xive.h say.
+// EINVAL for a PHB or an interrupt beyond the numbers of any device; EBADF for a change when not
+// writable.
+
+/// Adds a PHB: hot-plug. `shape->mapped`: 0. EEXIST; E2BIG for too many interrupts, EINVAL for none
+/// and for other flags than XIVE_PHB_STORE_EOI.
+int xive_client_add_phb(const xive_client *client, uint32_t phb, const struct xive_phb *shape);
+
+/// Removes a PHB: hot-unplug. What is mapped is unmapped first. ENOENT.
+int xive_client_remove_phb(const xive_client *client, uint32_t phb);
+
+/// Asks about a PHB. ENOENT.
+int xive_client_phb_status(const xive_client *client, uint32_t phb, struct xive_phb *status);
+
+/// Has a PHB's interrupts serve the sources from `first_lisn` on, in place: all mappings of them show
+/// the PHB's pages when it returns. `run->flags`: 0 or XIVE_PASSTHROUGH_PREFAULT. ENOENT no such PHB
+/// or interrupt; EINVAL a source never created or mapped already, no interrupts, or other flags;
+/// E2BIG beyond the device's sources.
+int xive_client_map_passthrough(
+  const xive_client *client, uint32_t first_lisn, const struct xive_passthrough *run);
+
+/// Gives sources their own pages back. `run` as it was mapped. ENOENT what is not mapped so; EINVAL
+/// and E2BIG as above.
+int xive_client_unmap_passthrough(
+  const xive_client *client, uint32_t first_lisn, const struct xive_passthrough *run);
+
+/// Asks what serves a source. E2BIG beyond the device's sources.
+int xive_client_passthrough_state(
+  const xive_client *client, uint32_t lisn, struct xive_passthrough_state *state);
+
+/// Does what the physical device does: XIVE_HWIRQ_*. ENOENT no such PHB or interrupt; EINVAL for
+/// another operation, and for the line of an interrupt that is no LSI.
+int xive_client_hwirq(const xive_client *client, uint32_t phb, uint32_t hwirq, uint32_t operation);
+
+/// Asks for the state of an interrupt, mapped or not. ENOENT as above.
+int xive_client_hwirq_state(
+  const xive_client *client, uint32_t phb, uint32_t hwirq, struct xive_hwirq_state *state);
+
+// MARK: - Guest's window. The other way to pass a device through: the PHB's own pages are mapped over
+// the sources' pages, and those back over that place. Loads and stores go on meanwhile from any
+// thread and find the page of before or the page of after, never a hole.
+
+/// Maps the pages of `count` sources from `first_lisn` on, in XIVE_REGION_ESB or in
+/// XIVE_REGION_KERNEL, which is mapped from source 0 on alone. The client need not stay open. E2BIG
+/// beyond the device's sources; EINVAL for another region, no sources, or another start in the
+/// kernel's.
+xive_client_window *XIVE_CLIENT_NULLABLE xive_client_window_create(
+  const xive_client *client, uint32_t region, uint32_t first_lisn, uint32_t count,
+  int *XIVE_CLIENT_NULLABLE error);
+
+/// Shows a PHB's own pages in place of those of the sources from `first_lisn` on, all or nothing: for
+/// a message the same page as even and as odd page, for an LSI a hole and the page. `run->flags`: 0.
+/// EEXIST where a run is plugged; ENOENT no such PHB or interrupt; EINVAL outside the window, no
+/// interrupts, or other flags; ENOMEM at vm.max_map_count, of which a run takes one mapping more than
+/// it has messages.
+int xive_client_window_plug(
+  const xive_client_window *window, uint32_t first_lisn, const struct xive_passthrough *run);
+
+/// Brings the sources' own pages back. `run`: exactly what was plugged, else ENOENT. The PHB need not
+/// be there any more.
+int xive_client_window_unplug(
+  const xive_client_window *window, uint32_t first_lisn, const struct xive_passthrough *run);
+
+/// Where the window begins: two device pages for each source.
+void *xive_client_window_address(const xive_client_window *window);
+
+/// How many bytes are mapped.
+size_t xive_client_window_length(const xive_client_window *window);
+
+/// Unmaps the window and frees the handle. NULL is no error.
+void xive_client_window_destroy(xive_client_window *XIVE_CLIENT_NULLABLE window);
 
 #ifdef __cplusplus
 }
