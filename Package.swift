@@ -33,6 +33,8 @@ let package = Package(
     // C: the ABI, what Swift cannot import of the system, libfuse.
     .target(name: "CXIVE"),
     .target(name: "CSystemCalls"),
+    .target(
+      name: "CHarness", dependencies: ["CXIVE"], cSettings: [.define("_GNU_SOURCE")]),
     .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
 
     // The controller: pure, then its pages.
