@@ -19,10 +19,9 @@ struct AccessGate: ~Copyable, Sendable {
   private let turn = Atomic<Int>(0)
   private let drainers = Mutex(())
 
-  /// Looks something up and acts on it.
-  /// - Parameters:
-  ///   - stripe: any number that differs between threads that are inside at once.
-  ///   - body: must not wait for a request, for the notifier, or for a drain.
+  /// Looks something up and acts on it; the body must not wait for a request, for the notifier, or for a drain.
+  ///
+  /// The stripe is any number that differs between threads that are inside at once.
   func pass<Result, Failure>(stripe: Int, _ body: () throws(Failure) -> Result) throws(Failure)
     -> Result
   {

@@ -32,8 +32,7 @@ struct ServedPage {
     if case .source = owner { true } else { false }
   }
 
-  /// The identity that its images carry.
-  /// - Parameter deviceOffset: byte offset of the device page.
+  /// The identity that its images carry, at the byte offset of the device page.
   func signature(at deviceOffset: UInt64) -> PageSignature {
     var signature = PageSignature(backing: .ipi, deviceOffset: deviceOffset)
     if let lisn { signature.lisn = lisn.rawValue }
