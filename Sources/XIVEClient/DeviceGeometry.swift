@@ -46,6 +46,10 @@ public struct DeviceCounters: Hashable, Sendable {
   public let events: UInt64
   /// Accesses that the architecture does not define, or that hit an absent page.
   public let guestErrors: UInt64
+  /// Events of PHB interrupts that no source is mapped to.
+  public let hostEvents: UInt64
+  /// Ranges of pages that were dropped because their backing changed.
+  public let zaps: UInt64
 
   init(_ info: xive_info_counters) {
     fills = info.fills
@@ -56,5 +60,7 @@ public struct DeviceCounters: Hashable, Sendable {
     liveUpdates = info.live_updates
     events = info.events
     guestErrors = info.guest_errors
+    hostEvents = info.host_events
+    zaps = info.zaps
   }
 }

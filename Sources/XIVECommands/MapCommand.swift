@@ -49,14 +49,41 @@ struct MapSegment: Encodable {
   let offsetHex: String
   let byteCount: UInt64
   let pages: UInt64
-  let what: String
+  var what: String
   var firstLISN: UInt32?
   var lastLISN: UInt32?
+  var phb: PHB?
+
+  /// A PHB, for programs.
+  struct PHB: Encodable {
+    let index: UInt16
+    let msis: UInt32
+    let lsis: UInt32
+    let storeEOI: Bool
+    let mapped: UInt32
+  }
 
   /// The segments of a device, ESB runs cut where the pseries use of the numbers changes.
   static func all(of device: borrowing XIVEDescriptor) throws(XIVEClientError) -> [MapSegment] {
     let map = device.map
-    return try device.segments().flatMap { split($0, map) }
+    return try device.segments().flatMap { range in
+      if case .phb(let phb, _) = map.target(at: range.lowerBound) {
+        return [MapSegment(range, map, phb: phb, try? device.status(of: phb))]
+      }
+      return split(range, map)
+    }
+  }
+
+  /// The own pages of a PHB; it may have gone since its pages were listed.
+  private init(_ range: Range<UInt64>, _ map: DeviceMap, phb: PHBIndex, _ status: PHBStatus?) {
+    self.init(range, map)
+    guard let status else { return }
+    let shape = status.shape
+    what =
+      "PHB \(phb.rawValue): \(shape.msiCount) MSIs, \(shape.lsiCount) LSIs, \(status.mappedCount) mapped"
+    self.phb = PHB(
+      index: phb.rawValue, msis: shape.msiCount, lsis: shape.lsiCount,
+      storeEOI: shape.supportsStoreEOI, mapped: status.mappedCount)
   }
 
   private static func split(_ range: Range<UInt64>, _ map: DeviceMap) -> [MapSegment] {
@@ -147,7 +174,8 @@ extension DeviceCounters {
     [
       ("fills", fills), ("refusedFills", refusedFills), ("exactLoads", exactLoads),
       ("exactStores", exactStores), ("mappedStores", mappedStores), ("liveUpdates", liveUpdates),
-      ("events", events), ("guestErrors", guestErrors),
+      ("events", events), ("guestErrors", guestErrors), ("hostEvents", hostEvents),
+      ("zaps", zaps),
     ]
   }
 }

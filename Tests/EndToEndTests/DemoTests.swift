@@ -23,7 +23,11 @@ struct DemoTests {
     for expected in [
       "esb:0x1304:management  IPI", "none: SIGBUS", "created: the same address gives PQ 01 now",
       "hole, SIGBUS at device offset: 0x2687800", "guest-physical 0xe0023000: LISN 0xf",
-      "delivered by the server's tick", "everything was as expected",
+      "delivered by the server's tick", "shows PHB 0 irq 0, generation 2, PQ 10",
+      "16 events, PQ of the first 11", "1 event more, PQ of the first 10",
+      "unplugged: window + 0x1000 shows the source's own, generation 3, PQ 10",
+      "shows PHB 1 irq 0, generation 4, PQ 10", "with mmap alone: window + 0x1000 shows PHB 0 irq 0",
+      "restored: window + 0x1000 shows the source's own, generation 5", "everything was as expected",
     ] {
       #expect(demo.text.contains(expected), "missing: \(expected)\n\(demo.text)")
     }

@@ -13,8 +13,8 @@ struct DemoCommand: ParsableCommand {
     abstract: "Show everything in one go, on a device that it serves itself.",
     discussion: """
       Serves a device in a temporary place and has other processes use it: a Swift consumer, the program \
-      named by --consumer, and QEMU where it is installed. Shows what they see and the faults that the \
-      server resolved. Exits with 0 when everything was as expected.
+      named by --consumer, and QEMU where it is installed, and a VMM that devices are plugged into and unplugged from. Shows what \
+      they see and the faults that the server resolved. Exits with 0 when everything was as expected.
       """)
 
   @Option(
@@ -26,6 +26,8 @@ struct DemoCommand: ParsableCommand {
   /// A message source that consumers play with, and one that exists only once the demo creates it.
   private static let lisn = LISN(rawValue: 0x1304)
   private static let hole = LISN(rawValue: 0x1340)
+  /// The first of the sources that devices are plugged to.
+  private static let plugged = LISN(rawValue: 0x1310)
 
   func run() throws {
     let faults = FaultLog()
@@ -53,6 +55,9 @@ struct DemoCommand: ParsableCommand {
     } else {
       stage.note("skipped: qemu-system-x86_64 is not installed: apt-get install qemu-system-x86")
     }
+    stage.title("Hot-plug: devices come and go under a VMM, in a process of its own")
+    stage.run(Program.own, ["vmm", host.path, "\(Self.plugged)"])
+    stage.showFillCount(faults.take())
     stage.title("Summary")
     try reporting { try showCounters(host.path) }
     host.stop()
@@ -65,7 +70,7 @@ struct DemoCommand: ParsableCommand {
     let device = XIVEDevice(Configuration())
     // As a pseries guest has them: IPIs, a level interrupt of a PHB, messages.
     let sources: [(ClosedRange<UInt32>, Bool)] = [
-      (0x0...0xf, false), (0x1200...0x1203, true), (0x1300...0x130f, false),
+      (0x0...0xf, false), (0x1200...0x1203, true), (0x1300...0x131f, false),
     ]
     for (range, isLSI) in sources {
       for number in range { try device.createSource(LISN(rawValue: number), isLSI: isLSI) }

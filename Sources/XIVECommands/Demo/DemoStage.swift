@@ -51,6 +51,13 @@ struct DemoStage {
     flushOutput()
   }
 
+  /// Says how many pages were filled, where what served them has changed since.
+  func showFillCount(_ requests: [AnsweredRequest]) {
+    let fills = requests.filter { $0.kind == .fill }
+    note("\(fills.count) faults resolved; what a zap took away was filled anew at the next touch")
+    flushOutput()
+  }
+
   private static func row(_ fill: AnsweredRequest, _ device: XIVEDevice) -> [String] {
     let target = device.map.target(at: fill.offset)
     let (backing, generation) = backing(of: target, fill.succeeded, device)
