@@ -15,6 +15,11 @@ struct ServeCommandTests {
       let region, offsetHex, what: String
       let offset, byteCount, pages: UInt64
       let firstLISN, lastLISN: UInt32?
+      let phb: PHB?
+    }
+    struct PHB: Decodable, Equatable {
+      let index, msis, lsis, mapped: UInt32
+      let storeEOI: Bool
     }
     let schemaVersion: Int
     let sources, servers, esbPages: UInt32
@@ -50,6 +55,23 @@ struct ServeCommandTests {
     #expect(try consumer.pq(17) == 0)
     #expect(try consumer.counters().exactLoads == 5)
     #expect(try consumer.counters().exactStores == 1)
+  }
+
+  @Test("PHBs that are plugged from the start have their pages, and are listed with what they have")
+  func phbs() throws {
+    let device = try ServedDevice(["--phb", "3:0x10", "--phb", "0:6:2"])
+    let map = try decode(Map.self, CommandResult.xive("map", device.path, "--json"))
+    let phbs = map.segments.filter { $0.phb != nil }
+    #expect(phbs.map(\.region) == ["phb 0", "phb 3"])
+    #expect(phbs.map(\.offset) == [16 << 40, 19 << 40])
+    #expect(phbs.map(\.pages) == [8, 16])
+    #expect(phbs.first?.phb == .init(index: 0, msis: 6, lsis: 2, mapped: 0, storeEOI: false))
+    #expect(phbs.first?.what == "PHB 0: 6 MSIs, 2 LSIs, 0 mapped")
+    let peek = try CommandResult.xive("peek", device.path, "phb:3:15+0x800")
+    #expect(peek.output == ["0x0000000000000001"], "as firmware leaves it: off")
+    #expect(
+      try CommandResult.xive("peek", device.path, "phb:3:16+0x800").output
+        == ["0xffffffffffffffff"])
   }
 
   @Test("With --json an access is one object")
@@ -91,7 +113,7 @@ struct ServeCommandTests {
     #expect(msis.firstLISN == 0x1300)
     #expect(msis.lastLISN == 0x130f)
     #expect(map.counters["fills"] == 0)
-    #expect(map.counters.count == 8)
+    #expect(map.counters.count == 10)
   }
 
   @Test("A device that refuses is exit 1, wrong usage exit 64, no server exit 69; each says why")

@@ -107,6 +107,13 @@ struct ServeRefusalTests {
       (["--create", "1:edge"], "only ':lsi' may stand behind"),
       (["--create", "0x"], "'0x' is no number"), (["--create", ""], "'' is no number"),
       (["--create", "4294967296"], "beyond any device"), (["--unknown"], "--unknown"),
+      (["--phb", "0"], "two or three numbers"), (["--phb", "0:1:2:3"], "two or three numbers"),
+      (["--phb", "1024:1"], "PHB 1024 is beyond 1023"), (["--phb", "0:"], "'' is no number"),
+      (["--phb", "0:0"], "a PHB has 1 to 65536 interrupts"),
+      (["--phb", "0:65536:1"], "a PHB has 1 to 65536 interrupts"),
+      (["--phb", "0:18446744073709551615:1"], "a PHB has 1 to 65536 interrupts"),
+      (["--phb", "3:1", "--phb", "0x3:2"], "PHB 3 is plugged already"),
+      (["--sabotage", "none"], "write zap-first or skip-alias"),
       (["two"], "two"),
     ])
   func usage(_ options: [String], _ reason: String) throws {
