@@ -140,6 +140,10 @@ let package = Package(
       exclude: ["interface.c"],
       swiftSettings: strict),
     .testTarget(
+      name: "HarnessTests",
+      dependencies: ["CHarness", "CXIVE", "XIVEModel", "SystemCalls", "XIVETestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "DoorbellTests", dependencies: ["doorbell", "TestConsumer", "XIVETestSupport"],
       swiftSettings: strict),
     .testTarget(
