@@ -26,8 +26,10 @@ struct DemoTests {
       "delivered by the server's tick", "shows PHB 0 irq 0, generation 2, PQ 10",
       "16 events, PQ of the first 11", "1 event more, PQ of the first 10",
       "unplugged: window + 0x1000 shows the source's own, generation 3, PQ 10",
-      "shows PHB 1 irq 0, generation 4, PQ 10", "with mmap alone: window + 0x1000 shows PHB 0 irq 0",
-      "restored: window + 0x1000 shows the source's own, generation 5", "everything was as expected",
+      "shows PHB 1 irq 0, generation 4, PQ 10",
+      "with mmap alone: window + 0x1000 shows PHB 0 irq 0",
+      "restored: window + 0x1000 shows the source's own, generation 5",
+      "everything was as expected",
     ] {
       #expect(demo.text.contains(expected), "missing: \(expected)\n\(demo.text)")
     }
