@@ -22,11 +22,13 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   case phbShape(PHBIndex, PHBShape)
   /// There is no such PHB, or no such interrupt of it.
   case noSuchInterrupt(PHBIndex, HardwareIRQ)
-  /// The interrupt does not take the operation: only an LSI has a line.
+  /// The interrupt does not take the operation: an LSI has a line, the others send messages.
   case operation(HardwareOperation, PHBIndex, HardwareIRQ)
   /// There is no such PHB, or it has fewer interrupts than the run needs.
   case noSuchInterrupts(PassthroughRun)
-  /// A source of the run was never created, or is mapped already.
+  /// The source was never created.
+  case notCreated(LISN)
+  /// A source of the run was never created, or it or its interrupt is mapped already.
   case cannotMap(PassthroughRun)
   /// The run, or a part of it, is not mapped so.
   case notMapped(PassthroughRun)
@@ -55,7 +57,8 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .phbExists, .plugged: .fileExists
     case .plug(_, let error), .halfPlugged(_, let error): error
     case .phbShape(_, let shape): shape.irqCount == 0 ? .invalidArgument : .argListTooLong
-    case .window, .value, .operation, .cannotMap, .emptyRun, .outsideWindow: .invalidArgument
+    case .window, .value, .operation, .notCreated, .cannotMap, .emptyRun, .outsideWindow:
+      .invalidArgument
     }
   }
 
@@ -77,11 +80,13 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .noSuchInterrupt(let phb, let irq):
       "\(phb.words), interrupt \(irq.rawValue): there is no such PHB, or no such interrupt of it"
     case .operation(let operation, let phb, let irq):
-      "\(phb.words), interrupt \(irq.rawValue): \(operation): only an LSI has a line"
+      "\(phb.words), interrupt \(irq.rawValue): does not \(operation): an LSI has a line, others send messages"
     case .noSuchInterrupts(let run):
       "\(run.words): there is no such PHB, or it has fewer interrupts: add it, or map less"
+    case .notCreated(let lisn): "LISN \(lisn): was never created: create it first"
     case .cannotMap(let run):
-      "\(run.words): a source was never created or is mapped already: create it, or unmap it first"
+      "\(run.words): a source was never created, or it or its interrupt is mapped already: "
+        + "create it, or unmap what is mapped"
     case .notMapped(let run):
       "\(run.words): not mapped so: unmap what was mapped"
     case .emptyRun(let run): "\(run.words): a run has at least one interrupt"

@@ -104,12 +104,17 @@ extension XIVEDescriptor {
   /// Asks what serves a source.
   /// - Parameter lisn: the source.
   /// - Returns: the interrupt, if it is mapped to one, and how often that has changed.
-  /// - Throws: ``XIVEClientError/noSuchSource(_:count:)`` beyond the device's sources.
+  /// - Throws: ``XIVEClientError/noSuchSource(_:count:)`` beyond the device's sources,
+  ///   ``XIVEClientError/notCreated(_:)``.
   public func passthrough(of lisn: LISN) throws(XIVEClientError) -> PassthroughStatus {
     let count = geometry.sourceCount
     let answer: xive_passthrough_state =
       try device.get(XIVE_GROUP_PASSTHROUGH, UInt64(lisn.rawValue)) { error in
-        error == .argListTooLong ? .noSuchSource(lisn, count: count) : nil
+        switch error {
+        case .argListTooLong: .noSuchSource(lisn, count: count)
+        case .invalidArgument: .notCreated(lisn)
+        default: nil
+        }
       }
     let target = PHBIndex(rawValue: UInt16(truncatingIfNeeded: answer.phb)).map { phb in
       PassthroughTarget(phb, HardwareIRQ(rawValue: UInt16(truncatingIfNeeded: answer.hwirq)))
@@ -125,8 +130,8 @@ extension XIVEDescriptor {
   ///   - operation: what.
   ///   - phb: the PHB.
   ///   - irq: its interrupt; any of them to fence or unfence the PHB.
-  /// - Throws: ``XIVEClientError/noSuchInterrupt(_:_:)``; ``XIVEClientError/operation(_:_:_:)`` for the line of
-  ///   an interrupt that has none.
+  /// - Throws: ``XIVEClientError/noSuchInterrupt(_:_:)``; ``XIVEClientError/operation(_:_:_:)`` for a
+  ///   message of an LSI, or the line of an interrupt that sends messages.
   public func perform(_ operation: HardwareOperation, phb: PHBIndex, irq: HardwareIRQ)
     throws(XIVEClientError)
   {

@@ -19,11 +19,14 @@ func refusal<Value: ~Copyable>(_ call: () throws(XIVEClientError) -> Value) -> X
 }
 
 /// How many mappings of a file this process has.
-func mappingCount(of path: String) throws -> Int {
+func mappingCount(of path: String) throws -> Int { try mappings(of: path).count }
+
+/// This process's mappings of a file, as the system lists them.
+func mappings(of path: String) throws -> [Substring] {
   // Not String(contentsOfFile:), which takes a short read of such a file for its end.
   let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/self/maps"))
   let text = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
-  return text.split(separator: "\n").count { $0.hasSuffix(" \(path)") }
+  return text.split(separator: "\n").filter { $0.hasSuffix(" \(path)") }
 }
 
 /// How many descriptors of a file this process has open.
@@ -41,6 +44,20 @@ extension MappedRegion {
       MonotonicClock.sleep(nanoseconds: 1_000_000)
     }
     return load(at: offset)
+  }
+}
+
+extension HardwareIRQ: ExpressibleByIntegerLiteral {
+  /// Creates an interrupt number from a literal.
+  public init(integerLiteral value: UInt16) { self.init(rawValue: value) }
+}
+
+extension PHBIndex: ExpressibleByIntegerLiteral {
+  /// Creates an index from a literal.
+  /// - Precondition: there is such an index.
+  public init(integerLiteral value: UInt16) {
+    guard let index = PHBIndex(rawValue: value) else { preconditionFailure("PHB \(value)") }
+    self = index
   }
 }
 

@@ -130,8 +130,8 @@ int xive_client_phb_status(const xive_client *client, uint32_t phb, struct xive_
 
 /// Has a PHB's interrupts serve the sources from `first_lisn` on, in place: all mappings of them show
 /// the PHB's pages when it returns. `run->flags`: 0 or XIVE_PASSTHROUGH_PREFAULT. ENOENT no such PHB
-/// or interrupt; EINVAL a source never created or mapped already, no interrupts, or other flags;
-/// E2BIG beyond the device's sources.
+/// or interrupt; EINVAL a source never created, a source or an interrupt mapped already, no
+/// interrupts, or other flags; E2BIG beyond the device's sources.
 int xive_client_map_passthrough(
   const xive_client *client, uint32_t first_lisn, const struct xive_passthrough *run);
 
@@ -140,12 +140,12 @@ int xive_client_map_passthrough(
 int xive_client_unmap_passthrough(
   const xive_client *client, uint32_t first_lisn, const struct xive_passthrough *run);
 
-/// Asks what serves a source. E2BIG beyond the device's sources.
+/// Asks what serves a source. E2BIG beyond the device's sources; EINVAL never created.
 int xive_client_passthrough_state(
   const xive_client *client, uint32_t lisn, struct xive_passthrough_state *state);
 
 /// Does what the physical device does: XIVE_HWIRQ_*. ENOENT no such PHB or interrupt; EINVAL for
-/// another operation, and for the line of an interrupt that is no LSI.
+/// another operation, for a message of an LSI, and for the line of an interrupt that is none.
 int xive_client_hwirq(const xive_client *client, uint32_t phb, uint32_t hwirq, uint32_t operation);
 
 /// Asks for the state of an interrupt, mapped or not. ENOENT as above.
