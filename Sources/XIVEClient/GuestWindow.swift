@@ -13,7 +13,7 @@ public import XIVEModel
 ///
 /// A plugged message shows its page twice, as even and as odd page of its source, for that one page takes triggers
 /// as well as EOIs. A plugged LSI shows it as odd page; its even page is a hole, whose touch raises `SIGBUS`, for
-/// nothing but its line may trigger it. Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`,
+/// nothing but its line may trigger it; so are all even pages where sources have one page. Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`,
 /// `xive_native_esb_fault`, which takes the passed-through interrupt's trigger page where it has one; that of a
 /// PHB's message is its only page.
 ///
@@ -30,7 +30,7 @@ public struct GuestWindow: ~Copyable, Sendable {
   /// The sources in it.
   public let sources: Range<LISN>
   private let mapping: OverlaidMapping
-  private let map: DeviceMap
+  private let geometry: DeviceGeometry
   /// In the order in which they were plugged.
   private let runs: Mutex<[PassthroughRun]> = Mutex([])
 
@@ -44,7 +44,7 @@ public struct GuestWindow: ~Copyable, Sendable {
   public init(_ device: borrowing XIVEDescriptor, _ sources: Range<LISN>, in base: Base = .esb)
     throws(XIVEClientError)
   {
-    let (map, count) = (device.map, device.geometry.sourceCount)
+    let (geometry, map, count) = (device.geometry, device.map, device.geometry.sourceCount)
     let first = sources.lowerBound
     guard sources.upperBound.rawValue <= count else {
       throw .noSuchSource(max(first, LISN(rawValue: count)), count: count)
@@ -61,7 +61,7 @@ public struct GuestWindow: ~Copyable, Sendable {
         device.device, offset: offset, byteCount: Int(pageCount * map.pageByteCount))
     }
     self.sources = sources
-    self.map = map
+    self.geometry = geometry
     self.mapping = mapping
   }
 
@@ -122,6 +122,8 @@ public struct GuestWindow: ~Copyable, Sendable {
     }
   }
 
+  private var map: DeviceMap { geometry.map }
+
   /// Two device pages for each interrupt of a run.
   private func pieces(of run: PassthroughRun, _ shape: PHBShape) -> [FilePiece] {
     let byteCount = Int(map.pageByteCount)
@@ -131,7 +133,7 @@ public struct GuestWindow: ~Copyable, Sendable {
       let irq = HardwareIRQ(
         rawValue: UInt16(truncatingIfNeeded: UInt32(run.firstIRQ.rawValue) + index))
       let own = FilePiece(offset: map.offset(of: .phb(run.phb, irq)), byteCount: byteCount)
-      return [shape.isLSI(irq) ? hole : own, own]
+      return [shape.isLSI(irq) || geometry.pagesPerSource == 1 ? hole : own, own]
     }
   }
 

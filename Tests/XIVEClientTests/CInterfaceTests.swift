@@ -88,6 +88,44 @@ struct CInterfaceTests {
     #expect(code == 0)
   }
 
+  /// Compiles a C program of the tests and runs it on a device.
+  private func expectContent(
+    _ compiler: Compiler, _ name: String, _ options: [String], _ location: SourceLocation
+  ) throws {
+    let directory = try TemporaryDirectory()
+    let program = directory.path + "/program"
+    let source = "Tests/XIVEClientTests/\(name)"
+    #expect(
+      try compiler.compile(source, to: program, Compiler.client) == [], sourceLocation: location)
+    let served = try ServedDevice(options)
+    let (code, output) = try run(program, [served.path])
+    #expect(output == ["all as expected"], sourceLocation: location)
+    #expect(code == 0, sourceLocation: location)
+  }
+
+  @Test(
+    "Every function for PHBs, passthrough and windows, and every refusal",
+    .enabled(if: Compiler.canLink), arguments: Compiler.all)
+  func passthrough(_ compiler: Compiler) throws {
+    let options = ["--sources", "64", "--create", "0-31"]
+    try expectContent(compiler, "passthrough.c", options, #_sourceLocation)
+  }
+
+  @Test(
+    "A window is never seen with a hole, survives forks, and is plugged whole or not at all at the limit",
+    .enabled(if: Compiler.canLink && fewMappings))
+  func window() throws {
+    let options = ["--sources", "128", "--create", "0-63", "--phb", "0:64", "--phb", "1:60:4"]
+    try expectContent(Compiler.all[0], "window.c", options, #_sourceLocation)
+  }
+
+  /// Whether a program can reach the limit of mappings in little time.
+  private static let fewMappings = {
+    let text = try? String(contentsOfFile: "/proc/sys/vm/max_map_count", encoding: .utf8)
+    let limit = text.flatMap { Int($0.dropLast()) } ?? .max
+    return Requirement.check(limit <= 1_048_576, "vm.max_map_count is \(limit): set it to 65530")
+  }()
+
   @Test(
     "The example of the client library runs", .enabled(if: Compiler.canLink),
     arguments: Compiler.all)

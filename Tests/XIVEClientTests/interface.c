@@ -14,30 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "xive_client.h"
+#include "expect.h"
 
 enum { PAGE = 4096, SOURCES = 32, UNTOUCHED = 77 };
-
-static int failures;
-
-#define EXPECT(condition)                                        \
-  do {                                                           \
-    if (!(condition)) {                                          \
-      printf("line %d: not so: %s\n", __LINE__, #condition);     \
-      failures++;                                                \
-    }                                                            \
-  } while (0)
-
-// A refusal has its number, and words that name the object.
-#define EXPECT_REFUSED(call, number, word)                                             \
-  do {                                                                                 \
-    int result_ = (call);                                                              \
-    const char *words_ = xive_client_error_message();                                  \
-    if (result_ != -(number) || !strstr(words_, word) || strchr(words_, '\n')) {       \
-      printf("line %d: %s: gave %d, '%s'\n", __LINE__, #call, result_, words_);        \
-      failures++;                                                                      \
-    }                                                                                  \
-  } while (0)
 
 static int open_error(const char *path, bool writable) {
   int error = UNTOUCHED;
@@ -249,6 +228,5 @@ int main(int count, char **values) {
   check_permission(values[1]);
   check_threads();
   xive_client_close(client);
-  if (failures == 0) printf("all as expected\n");
-  return failures == 0 ? 0 : 1;
+  return conclude();
 }
