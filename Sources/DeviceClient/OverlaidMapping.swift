@@ -77,7 +77,7 @@ public struct OverlaidMapping: ~Copyable, Sendable {
   /// - Throws: ``OverlayError``.
   public func lay(_ pieces: [FilePiece], at position: Int) throws(OverlayError) {
     let place = try place(at: position, pieces)
-    let pieces = joined(pieces)
+    let pieces = pieces.joined
     try places.withLock { places throws(OverlayError) in
       if let other = places.first(where: { $0.overlaps(place) }) { throw .overlaps(other) }
       var laid = position..<position
@@ -128,20 +128,23 @@ public struct OverlaidMapping: ~Copyable, Sendable {
     -> Range<Int>
   {
     let page = device.pageByteCount
-    let byteCount = pieces.reduce(0) { $0 + max($1.byteCount, 0) }
+    let byteCount = pieces.reduce(0) { $0 &+ max($1.byteCount, 0) }
     let areWhole = pieces.allSatisfy {
-      $0.byteCount > 0 && $0.byteCount % page == 0 && $0.offset % UInt64(page) == 0
+      (1...region.byteCount).contains($0.byteCount) && $0.byteCount % page == 0
+        && $0.offset % UInt64(page) == 0
     }
     guard areWhole, byteCount > 0, position >= 0, position % page == 0,
       byteCount <= region.byteCount, position <= region.byteCount - byteCount
     else { throw .place(byteOffset: position, byteCount: byteCount) }
     return position..<position + byteCount
   }
+}
 
-  /// Makes one piece of those that continue each other: each costs a system call, and a mapping.
-  private func joined(_ pieces: [FilePiece]) -> [FilePiece] {
-    pieces.reduce(into: []) { result, piece in
-      guard let last = result.last, last.offset + UInt64(last.byteCount) == piece.offset else {
+extension [FilePiece] {
+  /// One piece in place of those that continue each other: each costs a system call.
+  var joined: [FilePiece] {
+    reduce(into: []) { result, piece in
+      guard let last = result.last, last.offset &+ UInt64(last.byteCount) == piece.offset else {
         result.append(piece)
         return
       }

@@ -1,9 +1,10 @@
-import DeviceClient
 import Foundation
 import SystemCalls
 import SystemPackage
 import Testing
 import XIVETestSupport
+
+@testable import DeviceClient
 
 /// A file that is no device, but is mapped like one: each page holds its number.
 private struct NumberedFile: ~Copyable {
@@ -89,6 +90,18 @@ struct OverlaidMappingTests {
     #expect(mapping.numbers == [4, 5])
   }
 
+  @Test("Pieces that continue each other are mapped by one call")
+  func calls() {
+    func pieces(_ list: [(offset: UInt64, byteCount: Int)]) -> [FilePiece] {
+      list.map { FilePiece(offset: $0.offset, byteCount: $0.byteCount) }
+    }
+    #expect(pieces([]).joined == [])
+    #expect(pieces([(.max - 3, 4), (4, 4)]).joined == pieces([(.max - 3, 4), (4, 4)]))
+    #expect(
+      pieces([(8, 4), (12, 4), (16, 8), (28, 4), (32, 4)]).joined == pieces([(8, 16), (28, 8)]))
+    #expect(pieces([(8, 4), (8, 4), (4, 4)]).joined == pieces([(8, 4), (8, 4), (4, 4)]))
+  }
+
   @Test("Pieces that continue each other are one mapping")
   func joined() throws {
     let file = try NumberedFile(pageCount: 32)
@@ -160,10 +173,11 @@ struct OverlaidMappingTests {
       ([], 0), ([(0, 0)], 0), ([(0, size), (0, 0)], 0), ([(0, -size)], 0), ([(0, size)], -size),
       ([(0, size)], 8 * size), ([(0, 2 * size)], 7 * size), ([(0, 9 * size)], 0),
       ([(0, size)], .max - size + 1), ([(0, size)], 1), ([(0, size)], size / 2),
-      ([(1, size)], 0), ([(0, size + 1)], 0), ([(0, size / 2), (size, size / 2)], 0),
+      ([(0, .max - size + 1), (0, size)], 0), ([(1, size)], 0), ([(0, size + 1)], 0),
+      ([(0, size / 2), (size, size / 2)], 0),
     ]
     for (pieces, position) in cases {
-      let byteCount = pieces.reduce(0) { $0 + max($1.byteCount, 0) }
+      let byteCount = pieces.reduce(0) { $0 &+ max($1.byteCount, 0) }
       #expect(throws: OverlayError.place(byteOffset: position, byteCount: byteCount)) {
         try mapping.lay(
           pieces.map { FilePiece(offset: UInt64($0.offset), byteCount: $0.byteCount) },
