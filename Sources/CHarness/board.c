@@ -132,7 +132,7 @@ static bool all_reached(const struct charness_board *board, uint64_t epoch, uint
     const struct charness_slot *slot = charness_slot_at(board, number);
     uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
     if (state == CHARNESS_ENDED) continue;
-    if (state != CHARNESS_WATCHING) return false;
+    // One that has not begun has done no round: its epoch is 0.
     if (atomic_load_explicit(&slot->epoch, memory_order_acquire) < epoch) return false;
   }
   return true;

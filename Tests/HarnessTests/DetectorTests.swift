@@ -30,19 +30,19 @@ struct DetectorTests {
       rig.announce(page: page, generation: 6)
       try rig.write(page: page, generation: 6)
     }
-    rig.raiseFloor(page: 1, to: 7)
+    rig.raiseFloor(page: 0, to: 7)
     rig.watch(rounds: 3)
     #expect(rig.count(CHARNESS_STALE_COUNT) == 3)
     #expect(rig.violations == 3)
-    rig.raiseFloor(page: 0, to: 9)
+    rig.raiseFloor(page: 1, to: 9)
     rig.watch()
     #expect(rig.count(CHARNESS_STALE_COUNT) == 5)
     let first = try #require(rig.first())
     #expect(first.kind == CHARNESS_STALE.rawValue)
-    #expect(first.page == 1)
+    #expect(first.page == 0)
     #expect(first.floor == 7)
     #expect(first.seen.generation == 6)
-    #expect(first.seen.lisn == Rig.sight(page: 1).lisn)
+    #expect(first.seen.lisn == Rig.sight(page: 0).lisn)
     #expect(first.nanoseconds > 0)
   }
 
@@ -137,28 +137,51 @@ struct DetectorTests {
     #expect(rig.violations == 1)
   }
 
-  @Test(
-    "Holes are counted, and judged by what is expected",
-    arguments: [
-      (CHARNESS_MAY_BE_HOLE, true, CHARNESS_NO_VIOLATION),
-      (CHARNESS_MAY_BE_HOLE, false, CHARNESS_NO_VIOLATION),
-      (CHARNESS_MUST_BE_HOLE, true, CHARNESS_NO_VIOLATION),
-      (CHARNESS_MUST_BE_HOLE, false, CHARNESS_UNEXPECTED_PAGE),
-      (CHARNESS_MUST_NOT_BE_HOLE, true, CHARNESS_UNEXPECTED_HOLE),
-      (CHARNESS_MUST_NOT_BE_HOLE, false, CHARNESS_NO_VIOLATION),
-    ])
-  func holes(_ presence: charness_presence, _ isHole: Bool, _ kind: charness_kind) throws {
+  /// What is expected of a page, what it is, and what a watcher must find.
+  struct Hole: CustomTestStringConvertible {
+    let presence: charness_presence
+    let isThere: Bool
+    let kind: charness_kind
+    var testDescription: String { "presence \(presence.rawValue), \(isThere ? "hole" : "page")" }
+  }
+
+  static let holeCases = [
+    Hole(presence: CHARNESS_MAY_BE_HOLE, isThere: true, kind: CHARNESS_NO_VIOLATION),
+    Hole(presence: CHARNESS_MAY_BE_HOLE, isThere: false, kind: CHARNESS_NO_VIOLATION),
+    Hole(presence: CHARNESS_MUST_BE_HOLE, isThere: true, kind: CHARNESS_NO_VIOLATION),
+    Hole(presence: CHARNESS_MUST_BE_HOLE, isThere: false, kind: CHARNESS_UNEXPECTED_PAGE),
+    Hole(presence: CHARNESS_MUST_NOT_BE_HOLE, isThere: true, kind: CHARNESS_UNEXPECTED_HOLE),
+    Hole(presence: CHARNESS_MUST_NOT_BE_HOLE, isThere: false, kind: CHARNESS_NO_VIOLATION),
+  ]
+
+  @Test("Holes are counted, and judged by what is expected", arguments: holeCases)
+  func holes(_ hole: Hole) throws {
     let rig = try Rig(pages: 2)
     for page in 0..<rig.pages {
       rig.announce(page: page, generation: 1)
       try rig.write(page: page, generation: 1)
     }
-    rig.expect(presence, of: 1)
-    if isHole { rig.truncate(beforePage: 1) }
+    rig.expect(hole.presence, of: 1)
+    if hole.isThere { rig.truncate(beforePage: 1) }
     rig.watch(rounds: 2)
-    #expect(rig.kind() == kind)
-    #expect(rig.count(CHARNESS_FAULTS) == (isHole ? 2 : 0))
-    #expect(rig.count(CHARNESS_READS) == (isHole ? 2 : 4))
-    #expect(rig.violations == (kind == CHARNESS_NO_VIOLATION ? 0 : 2))
+    #expect(rig.kind() == hole.kind)
+    #expect(rig.count(CHARNESS_FAULTS) == (hole.isThere ? 2 : 0))
+    #expect(rig.count(CHARNESS_READS) == (hole.isThere ? 2 : 4))
+    #expect(rig.violations == (hole.kind == CHARNESS_NO_VIOLATION ? 0 : 2))
+  }
+
+  @Test("An expectation that is said again is another one")
+  func expectationsAreCounted() throws {
+    let rig = try Rig()
+    func word() -> UInt64 {
+      unsafe UnsafeRawPointer(charness_page_at(rig.board, 0)).load(
+        fromByteOffset: 8, as: UInt64.self)
+    }
+    var words: Set<UInt64> = [word()]
+    for _ in 1...3 {
+      rig.expect(CHARNESS_MUST_NOT_BE_HOLE)
+      #expect(word() & 3 == UInt64(CHARNESS_MUST_NOT_BE_HOLE.rawValue))
+      #expect(words.insert(word()).inserted)
+    }
   }
 }

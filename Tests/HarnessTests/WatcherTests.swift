@@ -66,9 +66,11 @@ struct WatcherTests {
     run(rig) {
       for operation in 1...Self.operations {
         rig.expect(CHARNESS_MUST_NOT_BE_HOLE)
+        Self.pause(operation % 64)
         rig.expect(CHARNESS_MAY_BE_HOLE)
         rig.show(1)
         rig.expect(CHARNESS_MUST_BE_HOLE)
+        Self.pause(operation % 64)
         rig.expect(CHARNESS_MAY_BE_HOLE)
         rig.show(0)
         if operation % 64 == 0 { #expect(rig.awaitRound(of: Self.watchers) == 0) }
@@ -81,6 +83,28 @@ struct WatcherTests {
     for slot in 0..<Self.watchers {
       #expect(rig.kind(slot: slot) == CHARNESS_UNEXPECTED_HOLE)
       #expect(rig.count(CHARNESS_FAULTS, slot: slot) > 0)
+    }
+  }
+
+  /// Passes a little time, of another length each time, so that all places of a watcher's look are met.
+  private static func pause(_ steps: UInt64) {
+    for _ in 0..<steps { _ = MonotonicClock.nanoseconds }
+  }
+
+  @Test(
+    "Once a watcher has finished a round of an epoch, it has seen what was there when that began")
+  func epochs() throws {
+    let rig = try Rig(pages: 64, slots: Self.watchers)
+    for page in 0..<rig.pages { try rig.write(page: page, generation: 1) }
+    run(rig) {
+      // The first page of a long round: most rounds are past it when it changes.
+      for generation in 2...300 as ClosedRange<UInt64> {
+        do { try rig.write(generation: generation) } catch { Issue.record(error) }
+        #expect(rig.awaitRound(of: Self.watchers) == 0)
+        for slot in 0..<Self.watchers {
+          #expect(unsafe charness_seen(rig.board, slot, 0) == generation + 1)
+        }
+      }
     }
   }
 
