@@ -329,3 +329,52 @@ int charness_watch(
 /// effect. Judges nothing: exact loads see no signature. `device_fd` must be open with O_DIRECT.
 int charness_load(
   int device_fd, struct charness_board *board, const struct charness_watch_options *options);
+
+// MARK: - Guest
+
+/// charness_guest_options.flags: the window is a read-only memory slot (KVM_MEM_READONLY).
+#define CHARNESS_GUEST_READ_ONLY 1u
+
+/// What a guest does.
+struct charness_guest_options {
+  uint32_t slot;
+  uint32_t flags;
+  uint32_t first_page, page_count;
+  uint64_t rounds;          ///< at most so many; 0: until CHARNESS_STOP
+  uint64_t trigger_every;   ///< rounds between two signals of the guest; 0: none
+  uint64_t trigger_offset;  ///< device offset of the trigger page that a signal stores to
+};
+
+/// What became of a guest.
+struct charness_guest_result {
+  uint64_t entries;        ///< times that the guest left to this process, each KVM_RUN but the last included
+  uint64_t halts;          ///< of these: because it was told to hold, to stop, or was done
+  uint64_t faults;         ///< of these: at a hole
+  uint64_t memory_faults;  ///< of `faults`: EFAULT that KVM names KVM_EXIT_MEMORY_FAULT (Linux 6.8)
+  uint64_t emulated_faults;  ///< of `faults`: KVM_EXIT_MMIO, where KVM emulates the load; the rest is EFAULT
+  uint64_t interruptions;  ///< of these: by a signal
+  uint64_t trigger_errors;
+  uint32_t exit_reason;  ///< of an exit that should not have been: KVM_EXIT_*
+  uint32_t zero;
+};
+
+/// Why this machine cannot run guests, in words; NULL when it can.
+const char *charness_guest_unavailable(void);
+
+/// Watches pages as a guest does: a virtual machine with one vCPU that has the window as memory.
+///
+/// `mapping`, of layout CHARNESS_WINDOW, stands behind a memory slot. The guest's program follows the rules of
+/// charness_watch() with the board in a slot of its own: floor, backward, magic, LISN and half, ring and expected
+/// holes; it does not compare device offsets and has no clock. It never leaves to see a new page: zaps reach it
+/// through KVM's MMU notifier, so that `entries` is 1 for a guest that saw no hole and was not interrupted.
+/// A touch of a hole takes the guest out; this function counts it and lets the guest go on behind it.
+///
+/// Every `trigger_every` rounds the guest stores 4 bytes to an address without memory that is an ioeventfd; a thread
+/// of this process turns each signal into one exact store to the trigger page, through the mapping's descriptor.
+///
+/// Returns 0; -ENOTSUP when there is no KVM, see charness_guest_unavailable(); -E2BIG for more than 1 GiB of window
+/// or board; -EIO for an exit that should not have been. `result` is filled in any case.
+/// Source: Linux Documentation/virt/kvm/api.rst.
+int charness_guest_run(
+  const struct charness_mapping *mapping, struct charness_board *board,
+  const struct charness_guest_options *options, struct charness_guest_result *result);
