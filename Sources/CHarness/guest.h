@@ -37,3 +37,20 @@ struct guest_parameters {
 /// continued at `hole`.
 extern const uint8_t charness_guest_program[], charness_guest_program_end[];
 extern const uint8_t charness_guest_touch[], charness_guest_touch_end[], charness_guest_hole[];
+
+/// The machine: one vCPU, and memory slots for RAM, window and board.
+struct guest {
+  int kvm, machine, cpu;
+  uint8_t *ram;
+  struct kvm_run *run;
+  size_t run_size;
+  struct guest_parameters *parameters;
+  uint64_t window_length;
+};
+
+// guest_machine.c. A machine that could not be opened is closed all the same.
+int guest_open(struct guest *guest);
+int guest_load(
+  struct guest *guest, const struct charness_mapping *mapping, struct charness_board *board,
+  const struct charness_guest_options *options);
+void guest_close(struct guest *guest);

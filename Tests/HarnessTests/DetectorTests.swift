@@ -71,6 +71,19 @@ struct DetectorTests {
     #expect(rig.first()?.seen.generation == 2)
   }
 
+  @Test("A generation below the floor and below one seen before is one violation, not two")
+  func staleAndBackward() throws {
+    let rig = try Rig()
+    for generation: UInt64 in [3, 2] {
+      rig.announce(generation: generation)
+      try rig.write(generation: generation)
+      rig.raiseFloor(to: 3)
+      rig.watch()
+    }
+    #expect(rig.kind() == CHARNESS_STALE)
+    #expect(rig.violations == 1)
+  }
+
   /// One word of a signature, changed.
   enum Slip: CaseIterable {
     case lisn, half, backing, phb, hardwareIRQ, deviceOffset

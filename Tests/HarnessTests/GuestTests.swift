@@ -130,6 +130,19 @@ struct GuestTests {
     #expect(rig.count(CHARNESS_CHANGES, slot: 1) == 2)
   }
 
+  @Test("A generation below the floor and below one seen before is one violation, not two")
+  func staleAndBackward() throws {
+    let rig = try Rig()
+    for generation: UInt64 in [3, 2] {
+      rig.announce(generation: generation)
+      try rig.write(generation: generation)
+      rig.raiseFloor(to: 3)
+      #expect(rig.runGuest().status == 0)
+    }
+    #expect(rig.kind() == CHARNESS_STALE)
+    #expect(rig.violations == 1)
+  }
+
   @Test(
     "A page that differs in one word from what was announced is the wrong page",
     arguments: DetectorTests.Slip.allCases.filter { $0 != .deviceOffset })
