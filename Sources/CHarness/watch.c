@@ -78,13 +78,20 @@ static int store(uint8_t *page, uint32_t at, uint64_t value) {
 
 // MARK: - Judging
 
+// Whether an expectation held all the time: its word counts its changes.
+static bool held(
+  const struct look *look, enum charness_presence presence, uint64_t presence_after
+) {
+  return (look->presence & 3) == presence && look->presence == presence_after;
+}
+
 static void judge_fault(const struct look *look, int signal_number, uint64_t presence_after) {
   if (signal_number == SIGSEGV) {
     count(look->slot, CHARNESS_GAPS);
     return;
   }
   count(look->slot, CHARNESS_FAULTS);
-  if ((look->presence & 3) == CHARNESS_MUST_NOT_BE_HOLE && look->presence == presence_after)
+  if (held(look, CHARNESS_MUST_NOT_BE_HOLE, presence_after))
     report(look, CHARNESS_UNEXPECTED_HOLE, NULL);
 }
 
@@ -128,7 +135,7 @@ static void judge_identity(const struct look *look) {
 
 static void judge_page(const struct look *look, uint64_t newest, uint64_t presence_after) {
   count(look->slot, CHARNESS_READS);
-  if ((look->presence & 3) == CHARNESS_MUST_BE_HOLE && look->presence == presence_after)
+  if (held(look, CHARNESS_MUST_BE_HOLE, presence_after))
     report(look, CHARNESS_UNEXPECTED_PAGE, NULL);
   if (look->seen.magic != XIVE_SIGNATURE_MAGIC) {
     report(look, CHARNESS_UNSIGNED, NULL);

@@ -64,7 +64,7 @@ struct WatcherTests {
     rig.announce(generation: 1)
     try rig.write(generation: 1)
     run(rig) {
-      for operation in 1...Self.operations {
+      for operation in 1...4 * Self.operations {
         rig.expect(CHARNESS_MUST_NOT_BE_HOLE)
         Self.pause(operation % 64)
         rig.expect(CHARNESS_MAY_BE_HOLE)
@@ -94,11 +94,14 @@ struct WatcherTests {
   @Test(
     "Once a watcher has finished a round of an epoch, it has seen what was there when that began")
   func epochs() throws {
-    // All but the first watched page are the same one: a round takes longer than the operator's look.
+    // In the middle of a long round: half of them are past it when it changes, and the next is not there yet
+    // when the operator looks.
     let rig = try Rig(pages: 8192, slots: Self.watchers)
+    let middle = rig.pages / 2
     try rig.write(generation: 1)
-    for page in 1..<rig.pages {
-      var setup = charness_page_setup(offset: 4096, device_offset: 0, lisn: 0, half: 0)
+    for page in 0..<rig.pages {
+      var setup = charness_page_setup(
+        offset: page == middle ? 0 : 4096, device_offset: 0, lisn: 0, half: 0)
       #expect(unsafe charness_set_page(rig.board, page, &setup) == 0)
     }
     run(rig) {
@@ -106,7 +109,7 @@ struct WatcherTests {
         do { try rig.write(generation: generation) } catch { Issue.record(error) }
         #expect(rig.awaitRound(of: Self.watchers) == 0)
         for slot in 0..<Self.watchers {
-          #expect(unsafe charness_seen(rig.board, slot, 0) == generation + 1)
+          #expect(unsafe charness_seen(rig.board, slot, middle) == generation + 1)
         }
       }
     }
