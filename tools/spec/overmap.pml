@@ -47,6 +47,7 @@ byte word = 1;          /* the generation that serves the source */
 byte job[2], batch[2];  /* for each operator: the generation to zap for, handed over and taken */
 byte controls;          /* threads that handle control requests; one thread always stays out of it */
 byte aside;             /* the operator whose request waits for a thread, plus 1 */
+bool draining;          /* one at a time */
 bit phase;              /* which of the two counters exact accesses enter now */
 byte inside[2];         /* exact accesses that may have sampled the word */
 
@@ -180,10 +181,11 @@ proctype operator(bit me; byte count) {
 /* Waits until all exact accesses that may have sampled an older word have left. Once is not enough: an
  * access that read the phase before a flip may enter after it, and be missed by the next request's. */
 inline drain() {
+  atomic { !draining -> draining = true };
   phase = 1 - phase;
   inside[1 - phase] == 0;
   phase = 1 - phase;
-  inside[1 - phase] == 0
+  atomic { inside[1 - phase] == 0 -> draining = false }
 }
 
 inline zap_windows() {
@@ -237,6 +239,9 @@ handle:
      fi;
 #ifndef ZAP_FIRST
      atomic { word++; g = word };
+#ifndef NO_GATE
+     drain();
+#endif
 #endif
 #ifdef ZAP_IN_HANDLER
      zap_windows();
@@ -276,8 +281,6 @@ end:
      zap_windows();
 #ifdef ZAP_FIRST
      atomic { publish_late(0); publish_late(1) };
-#endif
-#ifndef NO_GATE
      drain();
 #endif
      atomic { answer_batch(0); answer_batch(1) }
