@@ -8,14 +8,14 @@ final class BenchServer {
   let path: String
   /// Time from starting the program to its ready line.
   let nanosecondsToReady: UInt64
-  private let directory: String
+  private let place: TemporaryPlace
   private var process: ChildProcess
 
   /// Starts `PROGRAM [serve] PATH [OPTIONS]` and waits for `ready PATH`.
   init(_ program: String, _ words: [String] = [], options: [String] = []) throws(BenchFailure) {
-    directory = try Self.makeDirectory()
-    path = directory + "/device"
     do {
+      place = try TemporaryPlace("xive-bench")
+      path = place.path + "/device"
       _ = try OwnedDescriptor(opening: path, [.readWrite, .create])
       let start = MonotonicClock.nanoseconds
       process = try ChildProcess(program, words + [path] + options, inOwnGroup: true)
@@ -44,8 +44,6 @@ final class BenchServer {
     while MountTable.fileSystemType(at: path) != nil {
       guard (try? MountTable.unmountLazily(path)) != nil else { break }
     }
-    unsafe unlink(path)
-    unsafe rmdir(directory)
   }
 
   /// Bytes of memory that nobody shares with the server.
@@ -54,15 +52,5 @@ final class BenchServer {
       .filter { $0.hasPrefix("Private_") }
       .compactMap { $0.split(separator: " ").dropFirst().first.flatMap { Int($0) } }
       .reduce(0) { $0 + $1 * 1_024 }
-  }
-
-  private static func makeDirectory() throws(BenchFailure) -> String {
-    let parent = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
-    var template = Array("\(parent)/xive-bench-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else {
-      throw .system("\(parent): no directory could be made", Errno(rawValue: errno))
-    }
-    let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    do { return try MountTable.realPath(made) } catch { throw .system(made, error) }
   }
 }

@@ -9,14 +9,15 @@ internal import XIVEDevice
 /// This process never maps its own file, and touches it only from threads that serve no requests.
 final class DemoHost {
   let path: String
-  private let directory: String
+  private let place: TemporaryPlace
   private let file: DeviceFile
   private let finished: SharedEvent
   private let threads = ThreadGroup()
 
   init(_ device: XIVEDevice, _ observer: any RequestObserver) throws {
     StopSignals.block()
-    directory = try TemporaryPlace.make()
+    place = try TemporaryPlace("xive")
+    let directory = place.path
     path = directory + "/xive"
     var options = DeviceFile.Options()
     options.name = "xive"
@@ -38,42 +39,10 @@ final class DemoHost {
     finished.event.raise()
     threads.join()
     file.stop()
-    TemporaryPlace.remove(directory)
   }
 }
 
 private final class SharedEvent: Sendable {
   let event: Event
   init(_ event: consuming Event) { self.event = event }
-}
-
-/// A directory for one device file.
-enum TemporaryPlace {
-  static func make() throws -> String {
-    var template = Array("/tmp/xive-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else {
-      printError("xive: /tmp: no directory can be created there: errno \(errno)")
-      throw Exit.failed
-    }
-    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  static func remove(_ directory: String) {
-    unsafe unlink(directory + "/xive")
-    unsafe rmdir(directory)
-  }
-}
-
-/// Programs to run.
-enum Program {
-  /// This very program.
-  static var own: String {
-    (try? MountTable.realPath("/proc/self/exe")) ?? CommandLine.arguments[0]
-  }
-
-  /// Finds a program in `PATH`.
-  static func find(_ name: String) -> String? {
-    let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
-    return path.split(separator: ":").map { "\($0)/\(name)" }.first { unsafe access($0, X_OK) == 0 }
-  }
 }
