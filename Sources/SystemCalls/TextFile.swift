@@ -1,5 +1,6 @@
 internal import CSystemCalls
 internal import Glibc
+public import SystemPackage
 
 /// Small files of text, such as those of `/proc`.
 public enum TextFile {
@@ -13,5 +14,23 @@ public enum TextFile {
     guard count > 0 else { return "" }
     return unsafe String(
       decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+  }
+
+  /// Writes a whole file, in place of what it held.
+  /// - Parameters:
+  ///   - text: what.
+  ///   - path: where; created for the owner alone when missing.
+  /// - Throws: the error of opening or writing.
+  public static func write(_ text: String, to path: String) throws(Errno) {
+    let file = try OwnedDescriptor(opening: path, [.readWrite, .create])
+    guard ftruncate(file.rawValue, 0) == 0 else { throw Errno(rawValue: errno) }
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes { bytes in
+        unsafe csystem_pwrite(
+          file.rawValue, bytes.baseAddress, bytes.count, UInt64(rest.startIndex))
+      }
+      rest = rest.dropFirst(try valueOrErrno(count))
+    }
   }
 }

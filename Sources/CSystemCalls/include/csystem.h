@@ -78,6 +78,11 @@ int csystem_open_parent(void);
 /// Sends a state line to systemd; 0 also when nobody asked for it.
 int csystem_notify_service_manager(const char *state);
 
+/// Copies this process with all its mappings; the copy has this thread alone and ends when it does. Returns
+/// 0 in the copy, which must not allocate and ends by csystem_exit_copy().
+int csystem_fork(void);
+void csystem_exit_copy(int code) __attribute__((noreturn));
+
 // Watchdog: a child process that ends the connection of a mount whose server was killed and cannot end
 // because one of its threads waits for an answer that nobody will give.
 /// What is watched: the mount point, below PIPE_BUF so that it is written at once, and its device number.
