@@ -72,12 +72,21 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Hot-plug scenarios and the stale-page detector.
+    .target(
+      name: "XIVEHarness",
+      dependencies: [
+        "CHarness", "XIVEClient", "DeviceClient", "XIVEModel", "SystemCalls",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict),
+
     // The command.
     .target(
       name: "XIVECommands",
       dependencies: [
         "XIVEDevice", "XIVEModel", "PagedDevice", "DeviceFile", "DeviceClient", "XIVEClient",
-        "SystemCalls",
+        "XIVEHarness", "SystemCalls",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SystemPackage", package: "swift-system"),

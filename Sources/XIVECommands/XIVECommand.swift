@@ -14,7 +14,7 @@ public struct XIVECommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self, DemoCommand.self,
-      BenchCommand.self, ConsumerCommand.self, VMMCommand.self,
+      HotplugCommand.self, BenchCommand.self, ConsumerCommand.self, VMMCommand.self,
     ])
 
   /// Creates the command.

@@ -1,0 +1,45 @@
+internal import ArgumentParser
+internal import SystemPackage
+internal import XIVEHarness
+
+/// `xive hotplug consume`: a consumer process of a scenario.
+struct HotplugConsumeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "consume",
+    abstract: "Map a device's pages and read their signatures (a part of a scenario).",
+    shouldDisplay: false)
+
+  @Argument(help: "The device file.") var path: String
+  @Argument(help: "The file of what is true, and what was seen.") var board: String
+  @Option var firstSlot: UInt32
+  @Option var threads: Int
+  @Flag var perPage = false
+  @Flag var store = false
+  @Flag var hugePages = false
+
+  func run() throws {
+    var plan = ConsumerPlan()
+    plan.threads = threads
+    plan.isPerPage = perPage
+    plan.stores = store
+    plan.wantsHugePages = hugePages
+    try reporting {
+      let consumer = try WatchingConsumer(path, board: board, firstSlot: firstSlot, plan)
+      say("ready")
+      while let line = readLine() {
+        if line == "end" {
+          guard consumer.join() else { throw Exit.failed }
+          return
+        }
+        try consumer.obey(line)
+        say("done")
+      }
+      // The harness has gone without a word to the watchers: they end with this process.
+    }
+  }
+
+  private func say(_ line: String) {
+    print(line)
+    flushOutput()
+  }
+}

@@ -1,0 +1,34 @@
+internal import Glibc
+internal import SystemCalls
+
+/// Something that a scenario needs and that a machine may not have.
+public enum Need: String, Hashable, Sendable, CaseIterable {
+  /// Device files can be mounted.
+  case fuse
+  /// A virtual machine can be made, on x86-64.
+  case kvm
+  /// QEMU for x86-64 is installed.
+  case qemu
+
+  /// What is missing and how to get it; nil where the machine has it.
+  public var whatIsMissing: String? {
+    switch self {
+    case .fuse:
+      unsafe access("/dev/fuse", R_OK | W_OK) == 0
+        ? nil : "/dev/fuse cannot be opened: run as root with fuse loaded"
+    case .kvm:
+      #if arch(x86_64)
+      unsafe access("/dev/kvm", R_OK | W_OK) == 0
+        ? nil : "/dev/kvm cannot be opened: a virtual machine needs it"
+      #else
+      "the guest is x86-64 machine code"
+      #endif
+    case .qemu:
+      Program.find("qemu-system-x86_64") == nil
+        ? "qemu-system-x86_64 is not installed: apt-get install qemu-system-x86" : nil
+    }
+  }
+
+  /// Whether a missing need is a failure rather than a reason to skip: `XIVE_REQUIRE_ALL=1`.
+  public static var isRequired: Bool { Program.variable("XIVE_REQUIRE_ALL") == "1" }
+}

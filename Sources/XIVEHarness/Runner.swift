@@ -1,0 +1,108 @@
+internal import SystemCalls
+internal import SystemPackage
+
+/// Runs scenarios, one after the other.
+public struct Runner {
+  private let scenarios: [Scenario]
+  private let options: HarnessOptions
+  private let observer: any RunObserver
+  /// Seconds without a sign of life that are a hang.
+  var patience = 30
+
+  /// Creates a runner. Block the stop signals first (`StopSignals.block()`): it takes them for the user's wish to end.
+  /// - Parameters:
+  ///   - scenarios: what to run.
+  ///   - options: how.
+  ///   - observer: hears what is done.
+  public init(_ scenarios: [Scenario], _ options: HarnessOptions, _ observer: any RunObserver) {
+    self.scenarios = scenarios
+    self.options = options
+    self.observer = observer
+  }
+
+  /// Runs them all, as often as the options say, until the user wants no more.
+  /// - Returns: what became of each.
+  public func run() -> RunReport {
+    var report = RunReport(seed: options.seed)
+    let count = scenarios.count * options.repetitions
+    for number in 0..<count {
+      let scenario = scenarios[number % scenarios.count]
+      let seed = options.seed &+ UInt64(number / scenarios.count)
+      observer.began(scenario, number: number + 1, of: count, seed: seed)
+      let result = run(scenario, seed)
+      observer.ended(result)
+      report.results.append(result)
+      if StopSignals.isPending {
+        report.isInterrupted = true
+        break
+      }
+    }
+    return report
+  }
+
+  private func run(_ scenario: Scenario, _ seed: UInt64) -> ScenarioResult {
+    if let missing = scenario.needs.lazy.compactMap(\.whatIsMissing).first {
+      let outcome = Need.isRequired ? ScenarioResult.Outcome.failed : .skipped
+      return ScenarioResult(scenario, seed: seed, outcome, reason: missing)
+    }
+    let start = MonotonicClock.nanoseconds
+    var result: ScenarioResult
+    do {
+      let stage = try Stage(options, seed: seed, cycles: scenario.usualCycles, observer)
+      let failure = perform(scenario, stage)
+      result = ScenarioResult(
+        scenario, seed: seed, failure == nil ? .passed : .failed, reason: failure)
+      result.take(from: stage)
+      if failure != nil {
+        result.log = keep(stage.log, scenario, seed)
+        result.repeatCommand = options.command(repeating: scenario.name, seed: seed)
+      }
+    } catch {
+      result = ScenarioResult(
+        scenario, seed: seed, .failed, reason: "no place for its files: \(error)")
+    }
+    result.seconds = Double(MonotonicClock.nanoseconds - start) / 1e9
+    return result
+  }
+
+  /// Performs a scenario and cleans up after it.
+  /// - Returns: why it failed, or nil.
+  private func perform(_ scenario: Scenario, _ stage: Stage) -> String? {
+    let supervisor: Supervisor
+    do {
+      let log = stage.log
+      supervisor = try Supervisor(stage.control, patience: patience, last: { log.last }, observer)
+    } catch { return "no thread to watch over it: \(error)" }
+    var failure: (any Error)?
+    do { try scenario.perform(stage) } catch { failure = error }
+    let seen = stage.reads
+    do { try stage.close() } catch { failure = failure ?? error }
+    stage.finalReads = seen
+    supervisor.end()
+    guard let failure else { return nil }
+    stage.note("ended: \(failure)")
+    return "\(failure)"
+  }
+
+  /// Writes a log to a file that stays.
+  private func keep(_ log: RunLog, _ scenario: Scenario, _ seed: UInt64) -> String? {
+    let parent = Program.variable("TMPDIR") ?? "/tmp"
+    let path = "\(parent)/xive-hotplug-\(scenario.name)-\(seed).log"
+    do {
+      try TextFile.write(log.text, to: path)
+      return path
+    } catch { return nil }
+  }
+}
+
+extension ScenarioResult {
+  fileprivate mutating func take(from stage: Stage) {
+    let progress = stage.control.progress
+    steps = stage.steps
+    checks = stage.checks
+    cycles = progress.cycles
+    reads = stage.finalReads
+    cyclesPerSecond = progress.cycleRate
+    readsPerSecond = progress.readRate
+  }
+}

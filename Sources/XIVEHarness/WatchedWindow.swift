@@ -1,0 +1,54 @@
+internal import CHarness
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// The watched pages, as one consumer process has them mapped.
+@safe
+final class WatchedWindow: @unchecked Sendable {
+  // SAFETY (and @unchecked Sendable): both are mapped in `init` and stay so; what watchers share in them is atomic.
+  private let board: UnsafeMutablePointer<charness_board>
+  private let mapping: UnsafeMutablePointer<charness_mapping>
+  private let device: OwnedDescriptor
+  private let boardFile: OwnedDescriptor
+
+  init(_ path: String, _ boardPath: String, _ plan: ConsumerPlan) throws(Errno) {
+    device = try OwnedDescriptor(opening: path, plan.stores ? [.readWrite, .direct] : [.direct])
+    // Until somebody asks, the kernel takes a mounted file for empty.
+    _ = try device.status()
+    boardFile = try OwnedDescriptor(opening: boardPath, [.readWrite])
+    var mapped: UnsafeMutablePointer<charness_board>?
+    try valueOrErrno(unsafe charness_board_map(boardFile.rawValue, &mapped))
+    guard let mapped = unsafe mapped else { throw Errno.noMemory }
+    unsafe board = mapped
+    unsafe mapping = .allocate(capacity: 1)
+    unsafe mapping.initialize(to: charness_mapping())
+    let layout = plan.isPerPage ? CHARNESS_PER_PAGE : CHARNESS_WINDOW
+    try valueOrErrno(
+      unsafe charness_map(mapping, board, device.rawValue, layout, plan.stores ? 1 : 0))
+    if plan.wantsHugePages { try adviseHugePages() }
+  }
+
+  /// Has the kernel fill whole ranges at one touch, as a VMM does for its guest's memory.
+  private func adviseHugePages() throws(Errno) {
+    let length = unsafe Int(mapping.pointee.length)
+    guard unsafe madvise(mapping.pointee.base, length, MADV_HUGEPAGE) == 0 else {
+      throw Errno(rawValue: errno)
+    }
+  }
+
+  /// Watches all pages until the board says stop.
+  /// - Returns: 0, or an error number.
+  func watch(_ slot: UInt32, stores: Bool) -> Int32 {
+    var options = charness_watch_options()
+    options.slot = slot
+    unsafe options.page_count = board.pointee.page_count
+    options.flags = stores ? CHARNESS_STORE : 0
+    return unsafe -charness_watch(mapping, board, &options)
+  }
+
+  /// Takes part of the window away and maps it again.
+  func split(at offset: UInt64, byteCount: UInt64) throws(Errno) {
+    try valueOrErrno(unsafe charness_split(mapping, board, offset, byteCount))
+  }
+}
