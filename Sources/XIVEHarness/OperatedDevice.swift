@@ -42,6 +42,7 @@ final class OperatedDevice {
   ///   - plan: how; one process each of `count`.
   ///   - count: how many processes; as many as the options say unless told otherwise.
   ///   - storing: whether they may store where it has no effect.
+  /// - Throws: what keeps them from starting, and what they see.
   func watch(
     _ pages: [WatchedPage], _ plan: ConsumerPlan? = nil, count: Int? = nil, storing: Bool = false
   ) throws {
@@ -114,8 +115,7 @@ final class OperatedDevice {
   /// A mapped level interrupt has a management page alone.
   private func hasTriggerPage(_ source: PassthroughModel.Source) -> Bool {
     guard shape.pagesPerSource == 2 else { return false }
-    guard let server = source.server, let phb = model.phbs[server.phb] else { return true }
-    return !phb.shape.isLSI(server.irq)
+    return !(source.server.map { model.isLevel($0) } ?? false)
   }
 
   private func tellTriggerPage(_ lisn: LISN, isThere: Bool?) {
@@ -205,8 +205,5 @@ final class OperatedDevice {
 
 extension PassthroughModel {
   /// Whether a level interrupt serves a source.
-  func hasLevel(_ lisn: LISN) -> Bool {
-    guard let server = sources[lisn]?.server else { return false }
-    return phbs[server.phb]?.shape.isLSI(server.irq) ?? false
-  }
+  func hasLevel(_ lisn: LISN) -> Bool { sources[lisn]?.server.map { isLevel($0) } ?? false }
 }

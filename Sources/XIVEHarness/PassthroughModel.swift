@@ -106,10 +106,10 @@ struct PassthroughModel: Hashable {
     phbs[interrupt.phb]?.lines[Int(interrupt.irq.rawValue)]
   }
 
-  /// A store to the source's trigger page, or at 000 of its management page.
+  /// A store to the source's trigger page, which a mapped level interrupt does not have.
   mutating func trigger(_ lisn: LISN) {
     if let server = sources[lisn]?.server {
-      if !isFenced(server.phb) { message(server) }
+      if !isFenced(server.phb), !isLevel(server) { message(server) }
     } else {
       var forwards = false
       change(lisn) { forwards = $0.pq.trigger() }
@@ -153,6 +153,11 @@ struct PassthroughModel: Hashable {
         fireLevel(PassthroughTarget(interrupt.phb, HardwareIRQ(rawValue: UInt16(index))))
       }
     }
+  }
+
+  /// Whether an interrupt is level-sensitive.
+  func isLevel(_ interrupt: PassthroughTarget) -> Bool {
+    phbs[interrupt.phb]?.shape.isLSI(interrupt.irq) ?? false
   }
 
   // MARK: - Parts

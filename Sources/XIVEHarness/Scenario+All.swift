@@ -2,6 +2,6 @@ extension Scenario {
   /// All scenarios, in the order in which they are listed and run.
   public static let all: [Scenario] = [
     .plugUnplug, .manyDevices, .recycle, .surpriseRemoval, .pendingUnplug, .fenceRecover, .fork,
-    .consumerKilled, .serverKilled, .fillsInFlight, .vmaSplit,
+    .consumerKilled, .serverKilled, .fillsInFlight, .vmaSplit, .random,
   ]
 }

@@ -8,6 +8,7 @@ extension Stage {
   ///   - title: the step that all cycles are together.
   ///   - expected: what must come of them.
   ///   - body: one cycle, with its index from 0.
+  /// - Throws: the first thing that is not as expected.
   func cycles(_ title: String, expected: String, _ body: (Int) throws -> Void) throws {
     let limit = options.cycles ?? (options.seconds == nil ? usualCycles : nil)
     var progress = Progress()

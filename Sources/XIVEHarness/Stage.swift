@@ -35,6 +35,7 @@ public final class Stage {
   ///   - title: what is done.
   ///   - expected: what must come of it.
   ///   - body: does it and returns what was seen; throws when that is not what was expected.
+  /// - Throws: what the body throws; why the scenario was ended from outside, when it was.
   func step(_ title: String, expected: String, _ body: () throws -> String) throws {
     log.add("step \(steps.count + 1): \(title)")
     do {
