@@ -21,23 +21,35 @@ public struct ConsumerPlan: Hashable, Sendable {
   }
 }
 
-/// A consumer process of a served device: `xive hotplug consume`, told line by line what to do.
+/// A consumer process of a served device: `xive hotplug consume` or `overmap`, told line by line what to do.
 final class ConsumerProcess {
-  /// The slots of its watchers.
+  /// The slots of its watchers on the board; empty for one that has none there.
   let slots: Range<UInt32>
+  /// Signatures read by one that has no slots; known at its end.
+  private(set) var reads: UInt64 = 0
   private var process: ChildProcess
 
   /// Milliseconds that an answer may take.
   private static let patience = 20_000
 
-  /// Starts a consumer; its threads wait for the board's word.
-  init(_ path: String, _ board: Board, _ plan: ConsumerPlan, _ program: String) throws {
-    let first = board.takeSlots(plan.threads)
-    slots = first..<first + UInt32(plan.threads)
-    process = try ChildProcess(
-      program, ["hotplug", "consume", path, board.path, "--first-slot", "\(first)"] + plan.words,
-      inOwnGroup: true)
+  /// Starts a consumer and waits until it is ready.
+  /// - Parameters:
+  ///   - program: what runs.
+  ///   - words: what it is to do, behind `hotplug`.
+  ///   - slots: the slots of its watchers.
+  /// - Throws: the error of starting it; ``HarnessFailure/silent(_:)``.
+  init(_ program: String, _ words: [String], slots: Range<UInt32> = 0..<0) throws {
+    self.slots = slots
+    process = try ChildProcess(program, ["hotplug"] + words, inOwnGroup: true)
     try awaitAnswer("ready")
+  }
+
+  /// Starts a consumer whose threads watch as the board says.
+  convenience init(_ program: String, _ path: String, _ board: Board, _ plan: ConsumerPlan) throws {
+    let first = board.takeSlots(plan.threads)
+    try self.init(
+      program, ["consume", path, board.path, "--first-slot", "\(first)"] + plan.words,
+      slots: first..<first + UInt32(plan.threads))
   }
 
   /// Its process id.
@@ -63,12 +75,31 @@ final class ConsumerProcess {
     }
   }
 
+  /// Waits for the answer to something that it must refuse.
+  func awaitRefusal() throws {
+    guard let answer = process.line(within: Self.patience) else {
+      throw HarnessFailure.silent("consumer \(process.id)")
+    }
+    if answer == "done" {
+      throw HarnessFailure.unexpected(
+        "consumer \(process.id)", expected: "a refusal", seen: "'\(answer)'")
+    }
+  }
+
   /// Waits for its end after it was killed: it must not hang, whatever it was touching.
   func awaitKilled() throws { try awaitEnd(128 + SIGKILL) }
 
-  /// Waits for its end, after the board has told its watchers.
+  /// Ends it, after the board has told its watchers.
   func close() throws {
     send("end")
+    // Those on the board leave there what they saw; others say how many signatures they read, or what was wrong.
+    if slots.isEmpty {
+      let answer = process.line(within: Self.patience) ?? "no answer"
+      guard let count = UInt64(answer) else {
+        throw HarnessFailure.stale("consumer \(process.id): \(answer)")
+      }
+      reads = count
+    }
     try awaitEnd(0)
   }
 

@@ -61,10 +61,25 @@ final class OperatedDevice {
     guard let board else { throw HarnessFailure.system("a consumer", "nothing is watched") }
     var plan = plan ?? ConsumerPlan()
     if plan.threads == 0 { plan.threads = stage.options.threads }
-    let consumer = try ConsumerProcess(server.path, board, plan, stage.options.consumerProgram)
+    let consumer = try ConsumerProcess(stage.options.consumerProgram, server.path, board, plan)
     consumers.append(consumer)
     stage.note("consumer \(consumer.slots) watches \(board.pages.count) pages")
     return consumer
+  }
+
+  /// Starts consumers that map devices over their windows themselves, every other one over the kernel's.
+  func addOvermappers(sources: UInt32) throws -> [ConsumerProcess] {
+    let new = try (0..<stage.options.consumers).map { number in
+      try ConsumerProcess(
+        stage.options.consumerProgram,
+        [
+          "overmap", server.path, "--sources", "\(sources)", "--threads",
+          "\(stage.options.threads)",
+        ]
+          + (number % 2 == 1 ? ["--kernel-window"] : []))
+    }
+    consumers += new
+    return new
   }
 
   /// Has a consumer fork a copy of itself, which watches as well.
@@ -192,7 +207,10 @@ final class OperatedDevice {
       board = nil
     }
     board?.stop()
-    for consumer in consumers { try consumer.close() }
+    for consumer in consumers {
+      try consumer.close()
+      pastReads += consumer.reads
+    }
     try board?.look()
   }
 

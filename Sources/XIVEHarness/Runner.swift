@@ -75,9 +75,7 @@ public struct Runner {
     } catch { return "no thread to watch over it: \(error)" }
     var failure: (any Error)?
     do { try scenario.perform(stage) } catch { failure = error }
-    let seen = stage.reads
     do { try stage.close() } catch { failure = failure ?? error }
-    stage.finalReads = seen
     supervisor.end()
     guard let failure else { return nil }
     stage.note("ended: \(failure)")

@@ -17,7 +17,7 @@ public final class Stage {
   private(set) var checks = 0
   private(set) var devices: [OperatedDevice] = []
   /// Signatures that watchers had read when the devices were closed.
-  var finalReads: UInt64 = 0
+  private(set) var finalReads: UInt64 = 0
   private let observer: any RunObserver
 
   init(_ options: HarnessOptions, seed: UInt64, cycles: Int, _ observer: any RunObserver)
@@ -83,6 +83,7 @@ public final class Stage {
     var failure: (any Error)?
     for device in devices {
       do { try device.close() } catch { failure = failure ?? error }
+      finalReads += device.reads
     }
     devices = []
     if let failure { throw failure }

@@ -6,7 +6,10 @@ struct HotplugCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "hotplug",
     abstract: "Plug and unplug devices under consumers, and prove that none sees a stale page.",
-    subcommands: [HotplugListCommand.self, HotplugRunCommand.self, HotplugConsumeCommand.self])
+    subcommands: [
+      HotplugListCommand.self, HotplugRunCommand.self, HotplugConsumeCommand.self,
+      HotplugOvermapCommand.self,
+    ])
 }
 
 /// `xive hotplug list`: what there is to run.

@@ -25,21 +25,22 @@ struct HotplugConsumeCommand: ParsableCommand {
     plan.wantsHugePages = hugePages
     try reporting {
       let consumer = try WatchingConsumer(path, board: board, firstSlot: firstSlot, plan)
-      say("ready")
+      sayLine("ready")
       while let line = readLine() {
         if line == "end" {
           guard consumer.join() else { throw Exit.failed }
           return
         }
         try consumer.obey(line)
-        say("done")
+        sayLine("done")
       }
       // The harness has gone without a word to the watchers: they end with this process.
     }
   }
+}
 
-  private func say(_ line: String) {
-    print(line)
-    flushOutput()
-  }
+/// Prints one line that somebody waits for.
+func sayLine(_ line: String) {
+  print(line)
+  flushOutput()
 }
