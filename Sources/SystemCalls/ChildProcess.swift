@@ -9,8 +9,7 @@ public struct ChildProcess: ~Copyable {
   /// The process id; the process is ours to end.
   public let id: Int32
   private let input: OwnedDescriptor
-  private let output: OwnedDescriptor
-  private var buffered: [UInt8] = []
+  private var output: LineReader
   private var endCode: Int32?
 
   /// Starts a program.
@@ -29,7 +28,7 @@ public struct ChildProcess: ~Copyable {
       input: toChild.read.rawValue, output: fromChild.write.rawValue, errors: errors)
     id = try Self.spawn(path, arguments, streams, inOwnGroup)
     input = toChild.intoWriteEnd()
-    output = fromChild.intoReadEnd()
+    output = LineReader(fromChild.intoReadEnd())
   }
 
   /// Where a child's standard streams go.
@@ -94,24 +93,7 @@ public struct ChildProcess: ~Copyable {
   /// - Parameter milliseconds: how long to wait for it.
   /// - Returns: the line without its end, or nil after the deadline or the end of the output.
   public mutating func line(within milliseconds: Int) -> String? {
-    let deadline = MonotonicClock.nanoseconds + UInt64(milliseconds) * 1_000_000
-    while true {
-      if let end = buffered.firstIndex(of: UInt8(ascii: "\n")) {
-        let line = String(decoding: buffered[..<end], as: UTF8.self)
-        buffered.removeFirst(end + 1)
-        return line
-      }
-      let now = MonotonicClock.nanoseconds
-      guard now < deadline else { return nil }
-      let left = CInt((deadline - now) / 1_000_000) + 1
-      guard csystem_wait_readable(output.rawValue, -1, left) == 1 else { continue }
-      var chunk = [UInt8](repeating: 0, count: 4_096)
-      let count = unsafe chunk.withUnsafeMutableBytes {
-        unsafe read(output.rawValue, $0.baseAddress, $0.count)
-      }
-      guard count > 0 else { return nil }
-      buffered += chunk[..<count]
-    }
+    output.line(within: milliseconds)
   }
 
   /// Sends a signal to the child; nobody gets it once its end has been waited for.

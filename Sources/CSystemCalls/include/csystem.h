@@ -44,6 +44,9 @@ int csystem_unmount_forcibly(const char *path);
 /// A pipe that children do not inherit by themselves: read end, write end.
 int csystem_pipe(int ends[2]);
 
+/// Connects to a stream socket in the file system.
+int csystem_connect(const char *path);
+
 // Memory
 enum { CSYSTEM_SHARED = 1, CSYSTEM_WRITABLE = 2 };
 int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **address);
