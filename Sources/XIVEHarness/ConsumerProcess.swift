@@ -11,6 +11,8 @@ public struct ConsumerPlan: Hashable, Sendable {
   public var stores = false
   /// Whether it asks for huge pages, which has the kernel fill whole ranges at one touch.
   public var wantsHugePages = false
+  /// Whether its watcher is a KVM guest, and the device offset of the trigger page that its ioeventfd stands for.
+  public var guestTriggers: UInt64?
 
   /// Creates the usual plan.
   public init() {}
@@ -18,6 +20,7 @@ public struct ConsumerPlan: Hashable, Sendable {
   var words: [String] {
     ["--threads", "\(threads)"] + (isPerPage ? ["--per-page"] : []) + (stores ? ["--store"] : [])
       + (wantsHugePages ? ["--huge-pages"] : [])
+      + (guestTriggers.map { ["--guest", "\($0)"] } ?? [])
   }
 }
 

@@ -1,3 +1,4 @@
+internal import CHarness
 internal import Glibc
 internal import SystemCalls
 
@@ -17,12 +18,7 @@ public enum Need: String, Hashable, Sendable, CaseIterable {
       unsafe access("/dev/fuse", R_OK | W_OK) == 0
         ? nil : "/dev/fuse cannot be opened: run as root with fuse loaded"
     case .kvm:
-      #if arch(x86_64)
-      unsafe access("/dev/kvm", R_OK | W_OK) == 0
-        ? nil : "/dev/kvm cannot be opened: a virtual machine needs it"
-      #else
-      "the guest is x86-64 machine code"
-      #endif
+      unsafe charness_guest_unavailable().map { unsafe String(cString: $0) }
     case .qemu:
       Program.find("qemu-system-x86_64") == nil
         ? "qemu-system-x86_64 is not installed: apt-get install qemu-system-x86" : nil

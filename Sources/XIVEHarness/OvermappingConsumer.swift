@@ -25,10 +25,11 @@ public final class OvermappingConsumer {
     threadCount: Int
   ) throws {
     _ = nice(19)
-    let shown = ShownPages(try GuestWindow(device, sources, in: base))
+    let shown = ShownPages(
+      try GuestWindow(device, sources, in: base), readers: threadCount)
     self.shown = shown
-    for _ in 0..<threadCount {
-      try threads.start("read") { while !shown.isOver { shown.readAll() } }
+    for reader in 0..<threadCount {
+      try threads.start("read") { while !shown.isOver { shown.readAll(reader) } }
     }
   }
 

@@ -3,6 +3,6 @@ extension Scenario {
   public static let all: [Scenario] = [
     .plugUnplug, .manyDevices, .recycle, .surpriseRemoval, .consumerOvermap, .mixed, .pendingUnplug,
     .fenceRecover, .fork,
-    .consumerKilled, .serverKilled, .fillsInFlight, .vmaSplit, .random,
+    .consumerKilled, .serverKilled, .fillsInFlight, .vmaSplit, .random, .kvmGuest, .qemu,
   ]
 }

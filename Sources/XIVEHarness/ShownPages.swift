@@ -29,11 +29,17 @@ final class ShownPages: Sendable {
   private let window: GuestWindow
   private let expectations: Mutex<[LISN: Stamped]>
   private let lisns: [LISN]
-  private let rounds = Atomic<Int>(0)
+  private let rounds: [RoundCounter]
   private let over = Atomic<Bool>(false)
   private let first = Mutex<String?>(nil)
 
-  init(_ window: consuming GuestWindow) {
+  /// A reader's rounds.
+  private final class RoundCounter: Sendable {
+    let value = Atomic<Int>(0)
+  }
+
+  init(_ window: consuming GuestWindow, readers: Int) {
+    rounds = (0..<readers).map { _ in RoundCounter() }
     let sources = window.sources
     lisns = (sources.lowerBound.rawValue..<sources.upperBound.rawValue).map { LISN(rawValue: $0) }
     self.window = window
@@ -47,7 +53,10 @@ final class ShownPages: Sendable {
   }
 
   /// Signatures read.
-  var reads: Int { rounds.load(ordering: .relaxed) * lisns.count * ESBHalf.allCases.count }
+  var reads: Int {
+    rounds.reduce(0) { $0 + $1.value.load(ordering: .relaxed) } * lisns.count
+      * ESBHalf.allCases.count
+  }
 
   /// The first page that showed what it must not.
   var mistake: String? { first.withLock { $0 } }
@@ -55,11 +64,11 @@ final class ShownPages: Sendable {
   // MARK: - Readers
 
   /// Reads all pages once.
-  func readAll() {
+  func readAll(_ reader: Int) {
     for lisn in lisns {
       for half in ESBHalf.allCases { read(lisn, half) }
     }
-    rounds.add(1, ordering: .releasing)
+    rounds[reader].value.add(1, ordering: .releasing)
   }
 
   private func read(_ lisn: LISN, _ half: ESBHalf) {
@@ -144,11 +153,14 @@ final class ShownPages: Sendable {
     }
   }
 
-  /// Waits until every reader has begun and ended a round since; at most eight of them read.
+  /// Waits until every reader has begun and ended a round.
   func settle() {
-    let start = rounds.load(ordering: .acquiring)
-    while rounds.load(ordering: .acquiring) < start + 16, !isOver {
-      MonotonicClock.sleep(nanoseconds: 100_000)
+    let starts = rounds.map { $0.value.load(ordering: .acquiring) }
+    for (counter, start) in zip(rounds, starts) {
+      // The round that is under way may have begun before.
+      while counter.value.load(ordering: .acquiring) < start + 2, !isOver {
+        MonotonicClock.sleep(nanoseconds: 100_000)
+      }
     }
   }
 }

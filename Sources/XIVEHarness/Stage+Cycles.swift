@@ -28,8 +28,9 @@ extension Stage {
         control.report(progress)
         try footprints.sample(self, progress)
       }
-      return "\(progress.cycles) cycles, \(checks - checked) checks, "
-        + "\(progress.reads) signatures read, none stale" + footprints.text
+      let seen = progress.reads == 0 ? "" : ", \(progress.reads) signatures read"
+      return "\(progress.cycles) cycles, \(checks - checked) checks\(seen), nothing stale"
+        + footprints.text
     }
   }
 

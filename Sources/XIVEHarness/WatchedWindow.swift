@@ -13,7 +13,8 @@ final class WatchedWindow: @unchecked Sendable {
   private let boardFile: OwnedDescriptor
 
   init(_ path: String, _ boardPath: String, _ plan: ConsumerPlan) throws(Errno) {
-    device = try OwnedDescriptor(opening: path, plan.stores ? [.readWrite, .direct] : [.direct])
+    let isChanging = plan.stores || plan.guestTriggers != nil
+    device = try OwnedDescriptor(opening: path, isChanging ? [.readWrite, .direct] : [.direct])
     // Until somebody asks, the kernel takes a mounted file for empty.
     _ = try device.status()
     boardFile = try OwnedDescriptor(opening: boardPath, [.readWrite])
@@ -45,6 +46,21 @@ final class WatchedWindow: @unchecked Sendable {
     unsafe options.page_count = board.pointee.page_count
     options.flags = stores ? CHARNESS_STORE : 0
     return unsafe -charness_watch(mapping, board, &options)
+  }
+
+  /// Has a guest watch all pages until the board says stop, and ring by an ioeventfd now and then.
+  func runGuest(_ slot: UInt32, triggers offset: UInt64) {
+    var options = charness_guest_options()
+    options.slot = slot
+    unsafe options.page_count = board.pointee.page_count
+    // Otherwise KVM asks for write access at a load as well, and a dirty trigger page is a trigger.
+    options.flags = CHARNESS_GUEST_READ_ONLY
+    options.trigger_every = 64
+    options.trigger_offset = offset
+    var result = charness_guest_result()
+    let error = unsafe charness_guest_run(mapping, board, &options, &result)
+    // The harness sees only that nobody watches any more.
+    if error != 0 { unsafe charness_end_slot(board, slot) }
   }
 
   /// Takes part of the window away and maps it again.

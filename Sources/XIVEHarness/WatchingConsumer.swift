@@ -26,7 +26,13 @@ public final class WatchingConsumer {
     let window = try WatchedWindow(path, board, plan)
     self.window = window
     for slot in firstSlot..<firstSlot + UInt32(plan.threads) {
-      try threads.start("watch") { _ = window.watch(slot, stores: plan.stores) }
+      try threads.start("watch") {
+        if let triggers = plan.guestTriggers {
+          window.runGuest(slot, triggers: triggers)
+        } else {
+          _ = window.watch(slot, stores: plan.stores)
+        }
+      }
     }
   }
 

@@ -16,6 +16,7 @@ struct HotplugConsumeCommand: ParsableCommand {
   @Flag var perPage = false
   @Flag var store = false
   @Flag var hugePages = false
+  @Option var guest: UInt64?
 
   func run() throws {
     var plan = ConsumerPlan()
@@ -23,6 +24,7 @@ struct HotplugConsumeCommand: ParsableCommand {
     plan.isPerPage = perPage
     plan.stores = store
     plan.wantsHugePages = hugePages
+    plan.guestTriggers = guest
     try reporting {
       let consumer = try WatchingConsumer(path, board: board, firstSlot: firstSlot, plan)
       sayLine("ready")
