@@ -150,7 +150,11 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "HarnessTests",
-      dependencies: ["CHarness", "CXIVE", "XIVEModel", "SystemCalls", "XIVETestSupport"],
+      dependencies: [
+        "CHarness", "CXIVE", "XIVEHarness", "XIVECommands", "XIVEClient", "XIVEModel",
+        "SystemCalls",
+        "XIVETestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "DoorbellTests", dependencies: ["doorbell", "TestConsumer", "XIVETestSupport"],
@@ -158,7 +162,9 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "xive", "TestConsumer", "StuckServer", "XIVEClient", "DeviceClient", "XIVEModel", "CXIVE",
+        "xive", "TestConsumer", "StuckServer", "XIVEHarness", "XIVEClient", "DeviceClient",
+        "XIVEModel",
+        "CXIVE",
         "XIVETestSupport", "SystemCalls",
       ],
       swiftSettings: strict),

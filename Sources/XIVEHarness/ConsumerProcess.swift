@@ -89,6 +89,9 @@ final class ConsumerProcess {
     }
   }
 
+  /// Kills it and does not wait.
+  func kill() { process.signal(SIGKILL) }
+
   /// Waits for its end after it was killed: it must not hang, whatever it was touching.
   func awaitKilled() throws { try awaitEnd(128 + SIGKILL) }
 

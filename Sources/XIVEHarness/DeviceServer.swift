@@ -71,6 +71,9 @@ final class DeviceServer {
   /// Its process id.
   var processID: Int32 { process.id }
 
+  /// Kills it and does not wait.
+  func kill() { process.signal(SIGKILL) }
+
   /// Waits for its end after it was killed.
   func awaitKilled() throws { try awaitEnd(128 + SIGKILL, "the killed server") }
 

@@ -25,6 +25,8 @@ public struct HarnessOptions: Hashable, Sendable {
   /// A mistake that served devices make on purpose.
   public var sabotage: Sabotage?
 
+  /// Seconds without a sign of life that are a hang.
+  public var patience = 30
   /// The program that consumer processes run: one that knows `hotplug consume`.
   public var consumerProgram = Program.own
 

@@ -214,8 +214,12 @@ final class OperatedDevice {
     try board?.look()
   }
 
-  /// Ends the watchers and the server.
+  /// Ends the watchers and the server; those of a hang are killed.
   func close() throws {
+    if let ending = stage.control.ending, ending != .interrupted {
+      for consumer in consumers { consumer.kill() }
+      return server.kill()
+    }
     try closeConsumers()
     try server.stop()
   }

@@ -6,8 +6,6 @@ public struct Runner {
   private let scenarios: [Scenario]
   private let options: HarnessOptions
   private let observer: any RunObserver
-  /// Seconds without a sign of life that are a hang.
-  var patience = 30
 
   /// Creates a runner. Block the stop signals first (`StopSignals.block()`): it takes them for the user's wish to end.
   /// - Parameters:
@@ -71,7 +69,7 @@ public struct Runner {
     let supervisor: Supervisor
     do {
       let log = stage.log
-      supervisor = try Supervisor(stage.control, patience: patience, last: { log.last }, observer)
+      supervisor = try Supervisor(stage.control, patience: options.patience, last: { log.last }, observer)
     } catch { return "no thread to watch over it: \(error)" }
     var failure: (any Error)?
     do { try scenario.perform(stage) } catch { failure = error }

@@ -39,10 +39,14 @@ struct HotplugOptions: ParsableArguments {
   @Option(help: .hidden)
   var consumerProgram: String?
 
+  @Option(help: .hidden)
+  var patience: Int = 30
+
   func validate() throws {
     try require("--repeat", repetitions, 1...1_000_000)
     try require("--consumers", consumers, 1...16)
     try require("--threads", threads, 1...8)
+    try require("--patience", patience, 1...3_600)
     if let cycles { try require("--cycles", cycles, 1...1_000_000_000) }
   }
 
@@ -62,6 +66,7 @@ struct HotplugOptions: ParsableArguments {
     options.threads = threads
     options.seconds = duration?.seconds
     options.sabotage = sabotage
+    options.patience = patience
     if let consumerProgram { options.consumerProgram = consumerProgram }
     return options
   }

@@ -1,0 +1,151 @@
+import FoundationEssentials
+import Glibc
+import SystemCalls
+import Testing
+import XIVEHarness
+import XIVETestSupport
+
+@Suite("Hot-plug", .enabled(if: Requirement.canMount), .serialized, .timeLimit(.minutes(2)))
+struct HotplugTests {
+  /// Cycles that are enough to see each of them at work; those that start processes in each take few.
+  private static let cycles = [
+    "pending-unplug": 1, "consumer-overmap": 6, "consumer-killed": 6, "server-killed": 3,
+    "many-devices": 8, "random": 1_500,
+  ]
+
+  @Test("Each scenario goes as expected", arguments: Scenario.all.map(\.name))
+  func scenario(_ name: String) throws {
+    let run = try HotplugRun([
+      name, "--cycles", "\(Self.cycles[name] ?? 25)", "--seed", "\(Seed.value)",
+    ])
+    let result = try #require(run.report.results.first)
+    if result.outcome == "skipped" { return print("skipped: \(name): \(result.reason ?? "")") }
+    #expect(run.exitCode == 0, "\(run.text) \(Seed.comment)")
+    #expect(result.outcome == "passed", "\(run.text) \(Seed.comment)")
+    #expect(run.report.results.count == 1)
+    #expect(result.steps.allSatisfy { $0.isMet && !$0.expected.isEmpty && !$0.seen.isEmpty })
+    // Somebody looked: pages by watchers, or values by the operator.
+    #expect(result.reads > 1_000 || result.checks > 100, "\(run.text)")
+    #expect(run.mountsLeft == 0)
+  }
+
+  @Test("The detector proves itself: a server that errs is found out", arguments: Sabotage.allCases)
+  func sabotage(_ mistake: Sabotage) throws {
+    let run = try HotplugRun(["plug-unplug", "--sabotage", mistake.rawValue, "--seed", "5"])
+    #expect(run.exitCode == 1)
+    let result = try #require(run.report.results.first)
+    #expect(result.outcome == "failed")
+    #expect(result.reason?.hasPrefix("stale page: ") == true, "\(run.text)")
+    #expect(
+      result.repeatCommand
+        == "xive hotplug run plug-unplug --seed 5 --sabotage \(mistake.rawValue)")
+    let log = try #require(result.log)
+    #expect(TextFile.contents(of: log).contains("NOT as expected: 2. plug, map, unmap, unplug"))
+    #expect(run.mountsLeft == 0)
+  }
+
+  @Test("The text states what was expected and what was seen; JUnit's report holds the same")
+  func text() throws {
+    let directory = try TemporaryDirectory()
+    let file = directory.path + "/junit.xml"
+    let run = try CommandResult.xive(
+      "hotplug", "run", "pending-unplug", "--cycles", "1", "--seed", "77", "--junit", file)
+    #expect(run.exitCode == 0)
+    #expect(run.output.first == "pending-unplug, seed 77")
+    #expect(run.output.last == "1 passed; seed 77")
+    #expect(run.output.count { $0.hasPrefix("  ok  ") } == 2)
+    #expect(run.output.count { $0.hasPrefix("        expected ") } == 2)
+    #expect(run.output.count { $0.hasPrefix("        saw      ") } == 2)
+    #expect(run.errors == [])
+    let junit = TextFile.contents(of: file)
+    #expect(junit.contains(#"<testcase classname="xive.hotplug" name="pending-unplug""#))
+    #expect(junit.contains(#"<property name="seed" value="77"/>"#))
+  }
+
+  @Test("An interrupt ends it with its servers and consumers, and no mount is left")
+  func interrupted() throws {
+    let directory = try TemporaryDirectory()
+    var run = try ChildProcess(
+      "/usr/bin/env",
+      [
+        "TMPDIR=\(directory.path)", Built.path("xive"), "hotplug", "run", "random", "--duration",
+        "1m",
+      ])
+    while let line = run.line(within: 20_000), !line.contains("1. watch") {}
+    #expect(HotplugRun.mounts(below: directory.path) == 1)
+    run.signal(2)
+    #expect(run.exitCode(within: 20_000) == 130)
+    #expect(HotplugRun.mounts(below: directory.path) == 0)
+  }
+
+  @Test("A server that stops answering is a hang, which is ended")
+  func hang() throws {
+    let directory = try TemporaryDirectory()
+    var run = try ChildProcess(
+      "/usr/bin/env",
+      [
+        "TMPDIR=\(directory.path)", Built.path("xive"), "hotplug", "run", "random", "--duration",
+        "1m",
+        "--patience", "2",
+      ])
+    while let line = run.line(within: 20_000), !line.contains("1. watch") {}
+    // The first child is the server.
+    let children = TextFile.contents(of: "/proc/\(run.id)/task/\(run.id)/children")
+    let server = try #require(children.split(separator: " ").compactMap { Int32($0) }.min())
+    kill(server, SIGSTOP)
+    var lines: [String] = []
+    while let line = run.line(within: 40_000) { lines.append(line) }
+    #expect(run.exitCode(within: 20_000) == 1)
+    #expect(lines.contains { $0.contains("FAILED: hang: nothing for 2 s after: ") }, "\(lines)")
+    #expect(HotplugRun.mounts(below: directory.path) == 0)
+  }
+}
+
+/// A run of `xive hotplug run --json`, its logs and mounts in a directory of its own.
+private final class HotplugRun {
+  let exitCode: Int32
+  let text: String
+  let report: Report
+  private let directory: TemporaryDirectory
+
+  init(_ words: [String]) throws {
+    let directory = try TemporaryDirectory()
+    let consumer =
+      Requirement.environment("XIVE_TEST_PROGRAM").map { ["--consumer-program", $0] } ?? []
+    let run = try CommandResult(
+      ["/usr/bin/env", "TMPDIR=\(directory.path)", Built.path("xive"), "hotplug", "run"] + words
+        + consumer + ["--json"], within: 100_000)
+    exitCode = run.exitCode
+    text = (run.output + run.errors).joined(separator: "\n")
+    report = try JSONDecoder().decode(
+      Report.self, from: Data(run.output.joined(separator: "\n").utf8))
+    self.directory = directory
+  }
+
+  var mountsLeft: Int { Self.mounts(below: directory.path) }
+
+  static func mounts(below directory: String) -> Int {
+    TextFile.contents(of: "/proc/self/mountinfo").split(separator: "\n")
+      .count { $0.contains(" \(directory)/") }
+  }
+
+  /// The report as a program reads it.
+  struct Report: Decodable {
+    struct Step: Decodable {
+      let number: Int
+      let title, expected, seen: String
+      let isMet: Bool
+    }
+    struct Result: Decodable {
+      let scenario, outcome: String
+      let seed, reads: UInt64
+      let cycles, checks: Int
+      let seconds: Double
+      let steps: [Step]
+      let reason, log, repeatCommand: String?
+    }
+    let schemaVersion, passed, failed, skipped: Int
+    let seed: UInt64
+    let results: [Result]
+  }
+}
