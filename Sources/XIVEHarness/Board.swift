@@ -35,6 +35,7 @@ final class Board {
   private let indices: [WatchedPage.Owner: [UInt32]]
   /// Slots that watchers have been given.
   private(set) var slotCount: UInt32 = 0
+  private var released: [Range<UInt32>] = []
 
   /// Room for watching threads.
   private static let slotLimit: UInt32 = 128
@@ -124,11 +125,24 @@ final class Board {
 
   // MARK: - Watchers
 
-  /// Gives watchers their slots.
-  /// - Returns: the first of them.
-  func takeSlots(_ count: Int) -> UInt32 {
-    defer { slotCount += UInt32(count) }
-    return slotCount
+  /// Gives watchers their slots, those of a process that was killed first.
+  /// - Returns: as many as were asked for.
+  func takeSlots(_ count: Int) throws(HarnessFailure) -> Range<UInt32> {
+    if let index = released.firstIndex(where: { $0.count == count }) {
+      return released.remove(at: index)
+    }
+    let slots = slotCount..<slotCount + UInt32(count)
+    guard slots.upperBound <= Self.slotLimit else {
+      throw .system("the board", "there is no room for more than \(Self.slotLimit) watchers")
+    }
+    slotCount = slots.upperBound
+    return slots
+  }
+
+  /// Takes the slots back of watchers that were killed.
+  func release(_ slots: Range<UInt32>) {
+    for slot in slots { unsafe charness_end_slot(board, slot) }
+    released.append(slots)
   }
 
   /// Lets all watchers begin.
@@ -136,11 +150,6 @@ final class Board {
 
   /// Tells all watchers to end.
   func stop() { unsafe charness_order(board, CHARNESS_STOP) }
-
-  /// Says that the watchers of a killed process have ended.
-  func end(slots: Range<UInt32>) {
-    for slot in slots { unsafe charness_end_slot(board, slot) }
-  }
 
   /// Waits until every watcher has looked at every page once more.
   /// - Throws: ``HarnessFailure/silent(_:)`` when one does not.

@@ -49,10 +49,10 @@ final class ConsumerProcess {
 
   /// Starts a consumer whose threads watch as the board says.
   convenience init(_ program: String, _ path: String, _ board: Board, _ plan: ConsumerPlan) throws {
-    let first = board.takeSlots(plan.threads)
+    let slots = try board.takeSlots(plan.threads)
     try self.init(
-      program, ["consume", path, board.path, "--first-slot", "\(first)"] + plan.words,
-      slots: first..<first + UInt32(plan.threads))
+      program, ["consume", path, board.path, "--first-slot", "\(slots.lowerBound)"] + plan.words,
+      slots: slots)
   }
 
   /// Its process id.

@@ -8,13 +8,9 @@ struct ServedShape: Hashable {
   var sourceCount: UInt32 = 256
   /// Sources that exist from the start, all messages.
   var created: ClosedRange<UInt32> = 0...63
-  /// ESB pages a source.
-  var pagesPerSource = 2
-
   var words: [String] {
     [
       "--sources", "\(sourceCount)", "--create", "\(created.lowerBound)-\(created.upperBound)",
-      "--esb-pages", "\(pagesPerSource)",
     ]
   }
 }

@@ -24,7 +24,7 @@ public final class OvermappingConsumer {
     _ device: borrowing XIVEDescriptor, _ sources: Range<LISN>, in base: GuestWindow.Base,
     threadCount: Int
   ) throws {
-    _ = nice(19)
+    _ = nice(10)
     let shown = ShownPages(
       try GuestWindow(device, sources, in: base), readers: threadCount)
     self.shown = shown

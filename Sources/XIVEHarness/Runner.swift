@@ -69,7 +69,8 @@ public struct Runner {
     let supervisor: Supervisor
     do {
       let log = stage.log
-      supervisor = try Supervisor(stage.control, patience: options.patience, last: { log.last }, observer)
+      supervisor = try Supervisor(
+        stage.control, patience: options.patience, last: { log.last }, observer)
     } catch { return "no thread to watch over it: \(error)" }
     var failure: (any Error)?
     do { try scenario.perform(stage) } catch { failure = error }

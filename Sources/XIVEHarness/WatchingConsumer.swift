@@ -22,7 +22,7 @@ public final class WatchingConsumer {
     throws(Errno)
   {
     // Readers never sleep: whoever is read about must not have to wait for their time slices.
-    _ = nice(19)
+    _ = nice(10)
     let window = try WatchedWindow(path, board, plan)
     self.window = window
     for slot in firstSlot..<firstSlot + UInt32(plan.threads) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import SystemCalls
 import Testing
 import XIVEHarness
 import XIVETestSupport
@@ -87,6 +88,14 @@ struct ScenarioNamesTests {
       #expect(scenario.summary.hasSuffix("."))
       #expect(scenario.name.allSatisfy { $0.isLowercase || $0 == "-" })
     }
+  }
+
+  @Test("The documentation's table has them all, in the same order")
+  func documentation() {
+    let article = Built.sourceRoot + "/Sources/XIVEHarness/XIVEHarness.docc/XIVEHarness.md"
+    let rows = TextFile.contents(of: article).split(separator: "\n").filter { $0.hasPrefix("| `") }
+    let names = rows.compactMap { $0.split(separator: "`").dropFirst().first.map(String.init) }
+    #expect(names == Scenario.all.map(\.name))
   }
 
   @Test(
