@@ -6,6 +6,9 @@
 /// Serves PATH as one regular file of 4 EiB with the same INIT and OPEN settings as the device, so
 /// that a comparison shows the server and not the kernel's policy. Reads give zeros, all else
 /// succeeds. Prints `ready PATH` once mounted; SIGTERM or SIGINT unmounts and ends it with 0.
+///
+/// The ioctl BASELINE_ZAP drops ranges of pages, and fills them again if asked to, before it is
+/// answered: on a thread of its own, for the kernel may wait for a request meanwhile.
 #define FUSE_USE_VERSION 314
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -13,8 +16,14 @@
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +33,97 @@
 
 /// libfuse allows requests of 256 pages.
 static const char zeros[1 << 20];
+
+#define ZAP_PREFAULT 1u
+#define ZAP_RANGES 7
+
+/// The request, as large as the device's own inline attributes.
+struct zap {
+  uint32_t count;
+  uint32_t flags;
+  struct {
+    uint64_t offset, length;
+  } ranges[ZAP_RANGES];
+  uint64_t zero;
+};
+_Static_assert(sizeof(struct zap) == 128, "as large as struct xive_attr");
+
+#define BASELINE_ZAP _IOWR('B', 1, struct zap)
+
+// MARK: - The thread that drops pages
+
+struct order {
+  fuse_req_t request;
+  struct zap zap;
+  struct order *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+/// Guarded by the lock, as is `is_closed`.
+static struct order *first, **last = &first;
+static bool is_closed;
+
+static void fill(struct fuse_session *session, uint64_t offset, uint64_t length) {
+  for (uint64_t done = 0; done < length;) {
+    size_t size = length - done < sizeof zeros ? (size_t)(length - done) : sizeof zeros;
+    struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
+    bytes.buf[0].mem = (void *)(uintptr_t)zeros;
+    fuse_lowlevel_notify_store(session, FUSE_ROOT_ID, (off_t)(offset + done), &bytes, 0);
+    done += size;
+  }
+}
+
+static void carry_out(struct fuse_session *session, const struct order *order) {
+  const struct zap *zap = &order->zap;
+  for (uint32_t i = 0; i < zap->count; i++) {
+    fuse_lowlevel_notify_inval_inode(
+      session, FUSE_ROOT_ID, (off_t)zap->ranges[i].offset, (off_t)zap->ranges[i].length);
+  }
+  for (uint32_t i = 0; i < zap->count && zap->flags & ZAP_PREFAULT; i++) {
+    fill(session, zap->ranges[i].offset, zap->ranges[i].length);
+  }
+  fuse_reply_ioctl(order->request, 0, zap, sizeof *zap);
+}
+
+static void *run_orders(void *session) {
+  pthread_mutex_lock(&lock);
+  while (first != NULL || !is_closed) {
+    struct order *order = first;
+    if (order == NULL) {
+      pthread_cond_wait(&changed, &lock);
+      continue;
+    }
+    first = order->next;
+    if (first == NULL) last = &first;
+    pthread_mutex_unlock(&lock);
+    carry_out(session, order);
+    free(order);
+    pthread_mutex_lock(&lock);
+  }
+  pthread_mutex_unlock(&lock);
+  return NULL;
+}
+
+/// Has pages dropped. 0, or the error that refuses it.
+static int give_order(fuse_req_t request, const void *input, size_t size) {
+  struct order *order = malloc(sizeof *order);
+  if (order == NULL) return ENOMEM;
+  *order = (struct order){.request = request};
+  if (size == sizeof order->zap) memcpy(&order->zap, input, size);
+  if (size != sizeof order->zap || order->zap.count > ZAP_RANGES) {
+    free(order);
+    return EINVAL;
+  }
+  pthread_mutex_lock(&lock);
+  *last = order;
+  last = &order->next;
+  pthread_cond_signal(&changed);
+  pthread_mutex_unlock(&lock);
+  return 0;
+}
+
+// MARK: - Requests
 
 static void on_init(void *context, struct fuse_conn_info *connection) {
   (void)context;
@@ -113,14 +213,16 @@ static void on_ioctl(
   size_t output_size
 ) {
   (void)inode;
-  (void)command;
   (void)argument;
   (void)file;
   (void)flags;
-  (void)input;
-  (void)input_size;
   (void)output_size;
-  fuse_reply_ioctl(request, 0, NULL, 0);
+  if (command != (unsigned)BASELINE_ZAP) {
+    fuse_reply_ioctl(request, 0, NULL, 0);
+    return;
+  }
+  int error = give_order(request, input, input_size);
+  if (error != 0) fuse_reply_err(request, error);
 }
 
 // No getxattr: libfuse answers ENOSYS once and the kernel stops asking before each write.
@@ -135,6 +237,25 @@ static const struct fuse_lowlevel_ops operations = {
   .ioctl = on_ioctl,
 };
 
+/// Handles requests on libfuse's threads, and drops pages on one more.
+static int loop(struct fuse_session *session) {
+  // Signals that end it go to this thread, which waits for them.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  pthread_t thread;
+  int error = pthread_create(&thread, NULL, run_orders, session);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error != 0) return -1;
+  int result = fuse_session_loop_mt(session, NULL);
+  pthread_mutex_lock(&lock);
+  is_closed = true;
+  pthread_cond_signal(&changed);
+  pthread_mutex_unlock(&lock);
+  pthread_join(thread, NULL);
+  return result;
+}
+
 /// Serves until a signal or an unmount. 0, or 1 after an error, which libfuse has printed.
 static int serve(struct fuse_session *session, const char *path) {
   if (fuse_set_signal_handlers(session) != 0) return EXIT_FAILURE;
@@ -144,7 +265,7 @@ static int serve(struct fuse_session *session, const char *path) {
     printf("ready %s\n", path);
     fflush(stdout);
     // Positive: the signal that ended it, as it should be.
-    status = fuse_session_loop_mt(session, NULL) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    status = loop(session) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     fuse_session_unmount(session);
   }
   fuse_remove_signal_handlers(session);

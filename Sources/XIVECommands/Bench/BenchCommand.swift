@@ -11,27 +11,34 @@ struct BenchCommand: ParsableCommand {
       ratios to a plain C server, measured in turns in the same run: tools/bench builds that server and \
       passes it on. Without it only this program's own figures are printed. Exits 0 also when a target is \
       missed.
-      """)
+      """,
+    subcommands: [HotplugBenchCommand.self, BenchToucherCommand.self])
 
-  @Option(help: ArgumentHelp("The C server to compare with.", valueName: "program"))
-  var baseline: String?
-  @Flag(help: "Take a few seconds and few samples.") var quick = false
-  @Flag(help: "Print a JSON object.") var json = false
+  @OptionGroup var options: BenchOptions
 
   func run() throws {
     StopSignals.block()
     try reporting {
-      let plan = quick ? BenchPlan.quick : .full
+      let plan = options.quick ? BenchPlan.quick : .full
       let progress = BenchProgress()
-      let files = try FileBench(plan, baseline: baseline).run(progress)
+      let files = try FileBench(plan, baseline: options.baseline).run(progress)
       let model = try ModelBench().run(plan, progress)
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
-        isQuick: quick, figures: files + model + footprint, hasBaseline: baseline != nil)
-      if json { try printJSON(report) } else { print(report.text) }
+        isQuick: options.quick, figures: files + model + footprint,
+        hasBaseline: options.baseline != nil)
+      if options.json { try printJSON(report) } else { print(report.text) }
     }
   }
+}
+
+/// What every kind of measurement is told.
+struct BenchOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The C server to compare with.", valueName: "program"))
+  var baseline: String?
+  @Flag(help: "Take a few seconds and few samples.") var quick = false
+  @Flag(help: "Print a JSON object.") var json = false
 }
 
 /// How much is measured.
@@ -72,6 +79,12 @@ enum BenchFailure: Error, CustomStringConvertible {
   case notReady(String)
   /// Pages that should have been cold were not filled by the server.
   case notCold(String, expected: Int, filled: Int)
+  /// Pages of a run were in the cache, or were not.
+  case residentPages(String, expected: Int, found: Int)
+  /// A run took another number of zaps than one a window.
+  case zapCount(String, expected: Int, found: Int)
+  /// A consumer has ended, or is stuck.
+  case lostConsumer(String)
   /// A system call failed.
   case system(String, any Error)
   /// SIGINT or SIGTERM arrived.
@@ -82,6 +95,11 @@ enum BenchFailure: Error, CustomStringConvertible {
     case .notReady(let program): "\(program): did not get ready to serve a file"
     case .notCold(let server, let expected, let filled):
       "\(server): \(expected) cold pages were touched, but it filled \(filled)"
+    case .residentPages(let server, let expected, let found):
+      "\(server): \(expected) pages should be in the cache, but \(found) are"
+    case .zapCount(let server, let expected, let found):
+      "\(server): \(expected) ranges should have been dropped, but \(found) were"
+    case .lostConsumer(let server): "\(server): a consumer does not answer"
     case .system(let what, let error): "\(what): \(error)"
     case .interrupted: "bench: interrupted"
     }
@@ -90,7 +108,7 @@ enum BenchFailure: Error, CustomStringConvertible {
   var exitCode: ExitCode {
     switch self {
     case .notReady: Exit.unavailable
-    case .notCold, .system: Exit.failed
+    case .notCold, .residentPages, .zapCount, .lostConsumer, .system: Exit.failed
     case .interrupted: ExitCode(130)
     }
   }

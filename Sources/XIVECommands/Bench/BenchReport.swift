@@ -11,7 +11,8 @@ struct BenchFigure: Encodable {
   let ratio: Ratio?
   /// What is held against the target: the ratio by round, or the median where there is none to form.
   let judged: Double?
-  let target: Target
+  /// Nil for a figure that is shown and not judged.
+  let target: Target?
   /// Whether the target is met; nil where there is nothing to judge.
   let met: Bool?
   /// Why it was not measured.
@@ -19,7 +20,7 @@ struct BenchFigure: Encodable {
 
   init(
     id: String, name: String, unit: String, xive: Spread?, baseline: Spread? = nil,
-    ratio: Ratio? = nil, judged: Double?, target: Target, skipped: String? = nil
+    ratio: Ratio? = nil, judged: Double?, target: Target?, skipped: String? = nil
   ) {
     self.id = id
     self.name = name
@@ -29,7 +30,7 @@ struct BenchFigure: Encodable {
     self.ratio = ratio
     self.judged = judged
     self.target = target
-    met = judged.map(target.isMet)
+    met = judged.flatMap { value in target?.isMet(value) }
     self.skipped = skipped
   }
 
@@ -67,16 +68,25 @@ struct BenchReport: Encodable {
   }
 
   /// The machine, a table and what is missing in it.
+  var text: String { ([machine.text, figures.text] + missing).joined(separator: "\n") }
+
+  private var missing: [String] {
+    let skipped = figures.compactMap { figure in
+      figure.skipped.map { "\(figure.name): skipped: \($0)" }
+    }
+    return skipped + (hasBaseline ? [] : [Self.baselineHint])
+  }
+
+  static let baselineHint = "Ratios to the C server need it: run tools/bench."
+}
+
+extension [BenchFigure] {
+  /// A table.
   var text: String {
     let head = [
       "figure", "unit", "p50", "p99", "C p50", "C p99", "ratio", "by round", "target", "met",
     ]
-    let rows = figures.map(\.cells)
-    var lines = [machine.text, table([head] + rows, rightAligned: [2, 3, 4, 5, 6, 7])]
-    lines += figures.compactMap { figure in figure.skipped.map { "\(figure.name): skipped: \($0)" }
-    }
-    if !hasBaseline { lines.append("Ratios to the C server need it: run tools/bench.") }
-    return lines.joined(separator: "\n")
+    return table([head] + map(\.cells), rightAligned: [2, 3, 4, 5, 6, 7])
   }
 }
 
@@ -85,7 +95,7 @@ extension BenchFigure {
     [
       name, unit, decimal(xive?.p50), decimal(xive?.p99), decimal(baseline?.p50),
       decimal(baseline?.p99), decimal(ratio?.ofMedians), decimal(ratio?.medianOfRounds),
-      target.text, met.map { $0 ? "yes" : "no" } ?? "-",
+      target?.text ?? "-", met.map { $0 ? "yes" : "no" } ?? "-",
     ]
   }
 }
@@ -112,7 +122,7 @@ struct Machine: Encodable {
 }
 
 /// Writes a number with as many decimals as its size deserves; `-` for nothing.
-private func decimal(_ value: Double?) -> String {
+func decimal(_ value: Double?) -> String {
   guard let value, value.isFinite else { return "-" }
   let decimals = value >= 100 ? 0 : value >= 10 ? 1 : 2
   let scale = [1.0, 10, 100][decimals]
