@@ -18,7 +18,7 @@ enum WireRequest: Equatable {
   /// The toucher took a signal; the answer is on its way anyway.
   case interrupt
   /// A control request, which libfuse handles and which may wait for its caller's memory.
-  case control
+  case control(number: UInt32, input: Range<Int>)
   /// Anything else that libfuse handles; never waits.
   case other
   /// Not a whole request.
@@ -41,7 +41,7 @@ enum WireRequest: Equatable {
     case FUSE_READ.rawValue: self = unsafe Self.read(message)
     case FUSE_WRITE.rawValue: self = unsafe Self.write(message)
     case FUSE_INTERRUPT.rawValue: self = .interrupt
-    case FUSE_IOCTL.rawValue: self = .control
+    case FUSE_IOCTL.rawValue: self = unsafe Self.control(message)
     default: self = .other
     }
   }
@@ -78,6 +78,14 @@ enum WireRequest: Equatable {
     return .exactStore(
       offset: body.offset, data: data, handle: body.fh,
       isCached: body.write_flags & UInt32(FUSE_WRITE_LOCKOWNER) == 0)
+  }
+
+  private static func control(_ message: UnsafeRawBufferPointer) -> WireRequest {
+    let start = headerByteCount + MemoryLayout<fuse_ioctl_in>.size
+    guard let body = unsafe message.value(at: headerByteCount, as: fuse_ioctl_in.self),
+      Int(body.in_size) == message.count - start
+    else { return .malformed }
+    return .control(number: body.cmd, input: start..<message.count)
   }
 }
 

@@ -83,8 +83,12 @@ final class Worker {
     case .other:
       reply.omit()
       unsafe fuse_session_process_buf(session, &buffer)
-    case .control:
+    case .control(let number, let input):
       reply.omit()
+      if unsafe isPrompt(number, message[input]) {
+        unsafe fuse_session_process_buf(session, &buffer)
+        return
+      }
       guard unsafe waiting.begin(message) else { return }
       mayBlock()
       unsafe fuse_session_process_buf(session, &buffer)
@@ -95,6 +99,11 @@ final class Worker {
     observer.answered(
       request, by: header.pid, succeeded: succeeded, nanoseconds: MonotonicClock.nanoseconds - start
     )
+  }
+
+  private func isPrompt(_ number: UInt32, _ input: Slice<UnsafeRawBufferPointer>) -> Bool {
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: input)
+    return device.isPrompt(number, unsafe RawSpan(_unsafeBytes: bytes))
   }
 
   /// Has libfuse handle a request that was put aside.

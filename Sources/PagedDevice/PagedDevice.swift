@@ -71,6 +71,17 @@ public protocol PagedDevice: AnyObject, Sendable {
   /// - Throws: ``DeviceError``; ``DeviceError/unknownRequest`` for a number that the device does not know.
   func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32
 
+  /// Whether a control request is handled as a load is: soon, and without waiting.
+  ///
+  /// A promise for the sake of speed: whoever reads requests then handles it at once instead of waking another
+  /// thread to read on, and all fills wait meanwhile. Such a request must not touch the caller's memory, whose
+  /// pages may be the device's own.
+  /// - Parameters:
+  ///   - number: the request's number.
+  ///   - input: the argument's bytes.
+  /// - Returns: whether that is promised.
+  func isPrompt(_ number: UInt32, _ input: RawSpan) -> Bool
+
   /// Hands over the bytes of mapped pages that have changed since the last call.
   ///
   /// Called on a thread that serves no requests, after ``DeviceHost/updatesAreReady()``.
@@ -112,6 +123,9 @@ extension PagedDevice {
   public func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
     throw .unknownRequest
   }
+
+  /// Promises nothing: any request may wait.
+  public func isPrompt(_ number: UInt32, _ input: RawSpan) -> Bool { false }
 
   /// Hands over nothing.
   public func takeUpdates(_ deliver: (PageUpdate) -> Void) {}

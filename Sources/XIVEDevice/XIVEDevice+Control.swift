@@ -23,6 +23,32 @@ extension XIVEDevice {
     return 0
   }
 
+  /// Whether a request is about a few interrupts and has all that it needs with it: what happens again and again
+  /// while a guest runs.
+  ///
+  /// The hot-plug lock that a run takes is never held across a wait.
+  /// - Parameters:
+  ///   - number: the request's number.
+  ///   - input: its bytes.
+  /// - Returns: true for inline sets of groups PASSTHROUGH, of short runs, and HWIRQ, of single interrupts.
+  public func isPrompt(_ number: UInt32, _ input: RawSpan) -> Bool {
+    guard number == xive_set_attr_request, input.byteCount == MemoryLayout<xive_attr>.size else {
+      return false
+    }
+    let payload = AttributeRequest.inlineHeader
+    switch unsafe input.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self) {
+    case XIVE_GROUP_PASSTHROUGH:
+      let run = unsafe input.unsafeLoadUnaligned(
+        fromByteOffset: payload, as: xive_passthrough.self)
+      return run.count <= AttributeRequest.promptRunLimit
+    case XIVE_GROUP_HWIRQ:
+      let value = unsafe input.unsafeLoadUnaligned(fromByteOffset: payload, as: xive_hwirq.self)
+      return value.op == XIVE_HWIRQ_TRIGGER || value.op == XIVE_HWIRQ_ASSERT
+        || value.op == XIVE_HWIRQ_DEASSERT
+    default: return false
+    }
+  }
+
   private enum Verb { case set, get, has }
 
   private func pointerAttribute(_ request: inout ControlRequest, _ verb: Verb) throws(DeviceError) {
@@ -84,4 +110,6 @@ private enum AttributeRequest {
   static let kvmByteCount = 24
   /// Bytes of `struct xive_attr` before its payload.
   static let inlineHeader = 16
+  /// Interrupts of a run that are mapped in the time of a large fill: some 30 ns each.
+  static let promptRunLimit = 4_096
 }

@@ -73,6 +73,13 @@ final class RecordingDevice: PagedDevice {
     return 3
   }
 
+  /// The request that it handles promptly, when it brings the bytes 4 and 5.
+  static let promptRequest: UInt32 = 0x5_4321
+
+  func isPrompt(_ number: UInt32, _ input: RawSpan) -> Bool {
+    number == Self.promptRequest && input.array == [4, 5]
+  }
+
   /// What the next call for updates delivers.
   var updates: [(offset: UInt64, bytes: [UInt8])] {
     get { changes.withLock { $0 } }

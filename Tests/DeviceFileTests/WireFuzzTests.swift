@@ -85,7 +85,8 @@ struct WireFuzzTests {
     case .exactStore(let offset, let data, _, _), .writeBack(let offset, let data):
       return data.lowerBound == 80 && data.upperBound == count
         && offset <= last - UInt64(data.count)
-    case .interrupt, .control, .other: return count >= 40
+    case .interrupt, .other: return count >= 40
+    case .control(_, let input): return input.lowerBound == 72 && input.upperBound == count
     case .malformed: return true
     }
   }

@@ -109,9 +109,18 @@ struct WireRequestTests {
     FUSE_LSEEK, FUSE_COPY_FILE_RANGE, fuse_opcode(0), fuse_opcode(4_095), fuse_opcode(.max),
   ]
 
-  @Test("A control request alone may wait")
-  func control() {
-    #expect(WireRequest(bytes: Message(FUSE_IOCTL, []).bytes) == .control)
+  @Test("A control request is its number and its bytes, whole", arguments: [0, 1, 128])
+  func control(byteCount: Int) {
+    var body = fuse_ioctl_in()
+    body.cmd = 0x1234_5678
+    body.in_size = UInt32(byteCount)
+    let data = [UInt8](repeating: 9, count: byteCount)
+    let whole = Message(FUSE_IOCTL, rawBytes(body), data: data)
+    let input = whole.bytes.count - byteCount..<whole.bytes.count
+    #expect(WireRequest(bytes: whole.bytes) == .control(number: 0x1234_5678, input: input))
+    let longer = Message(FUSE_IOCTL, rawBytes(body), data: data + [0])
+    #expect(WireRequest(bytes: longer.bytes) == .malformed)
+    #expect(WireRequest(bytes: Message(FUSE_IOCTL, []).bytes) == .malformed)
   }
 
   @Test("Every other request is libfuse's", arguments: others.map(\.rawValue))
