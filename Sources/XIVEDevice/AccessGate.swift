@@ -32,7 +32,11 @@ struct AccessGate: ~Copyable, Sendable {
 
   /// Goes in; sequentially consistent, so that what is looked up is looked up afterwards.
   func enter(stripe: Int) -> Int {
-    let turn = turn.load(ordering: .sequentiallyConsistent)
+    enter(stripe: stripe, turn: turn.load(ordering: .sequentiallyConsistent))
+  }
+
+  /// Goes in on a turn that was read, which drains may have changed since.
+  func enter(stripe: Int, turn: Int) -> Int {
     let cell = turn * Self.stripeCount + stripe & (Self.stripeCount - 1)
     stripes[cell].inside.wrappingAdd(1, ordering: .sequentiallyConsistent)
     return cell

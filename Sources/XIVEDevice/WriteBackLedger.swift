@@ -26,6 +26,9 @@ final class WriteBackLedger: Sendable {
   /// How often ``restore(_:)`` has returned.
   var round: UInt64 { rounds.load(ordering: .sequentiallyConsistent) }
 
+  /// How many pages are remembered.
+  var pageCount: Int { tables.withLock(\.pages.count) }
+
   /// Finds the stores in an image that was made after a round.
   ///
   /// A store that races with putting back the one before it may leave no trace but the page's being dirty.

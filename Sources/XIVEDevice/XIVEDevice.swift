@@ -35,11 +35,16 @@ public final class XIVEDevice: PagedDevice {
 
   /// Creates a device without sources.
   /// - Parameter configuration: its sizes and shapes.
-  public init(_ configuration: Configuration) {
+  public convenience init(_ configuration: Configuration) {
+    self.init(configuration, passingEventsTo: nil)
+  }
+
+  /// Creates a device whose events somebody watches.
+  init(_ configuration: Configuration, passingEventsTo watcher: (any EventRouter)?) {
     let count = Int(configuration.sourceCount)
     self.configuration = configuration
     map = configuration.map
-    router = CountingRouter()
+    router = CountingRouter(passingTo: watcher)
     sources = SourceTable(count: count)
     engine = SourceEngine(
       cells: sources.cells, supportsStoreEOI: configuration.supportsStoreEOI, router: router)

@@ -9,19 +9,24 @@ public protocol EventRouter: Sendable {
   func forward(_ lisn: LISN)
 }
 
-/// Counts events and drops them: what a controller without routing does.
+/// Counts events and, unless somebody stands behind it, drops them: what a controller without routing does.
 public final class CountingRouter: EventRouter {
   private let counter = StripedCounter()
+  private let next: (any EventRouter)?
 
   /// Creates a router that has seen nothing.
-  public init() {}
+  /// - Parameter next: who gets each event after it was counted; nil: nobody.
+  public init(passingTo next: (any EventRouter)? = nil) { self.next = next }
 
   /// Events seen so far.
   public var count: UInt64 { counter.value }
 
-  /// Counts one event.
+  /// Counts one event and passes it on.
   /// - Parameter lisn: the source that it comes from.
-  public func forward(_ lisn: LISN) { counter.add(1, stripe: Int(lisn.rawValue)) }
+  public func forward(_ lisn: LISN) {
+    counter.add(1, stripe: Int(lisn.rawValue))
+    next?.forward(lisn)
+  }
 }
 
 /// A count that many threads add to without sharing a cache line.

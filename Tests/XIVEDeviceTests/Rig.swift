@@ -15,11 +15,13 @@ final class Rig: Sendable {
   /// Creates a device in which the first sources exist, in PQ state 01.
   init(
     sources: UInt32 = 8, existing: UInt32 = 4, servers: UInt32 = 4, geometry: ESBGeometry = .two4K,
-    storeEOI: Bool = false
+    storeEOI: Bool = false, sabotage: Configuration.Sabotage? = nil,
+    watcher: (any EventRouter)? = nil
   ) {
-    device = XIVEDevice(
-      Configuration(
-        sourceCount: sources, serverCount: servers, geometry: geometry, supportsStoreEOI: storeEOI))
+    let configuration = Configuration(
+      sourceCount: sources, serverCount: servers, geometry: geometry, supportsStoreEOI: storeEOI,
+      sabotage: sabotage)
+    device = XIVEDevice(configuration, passingEventsTo: watcher)
     device.attach(to: host)
     for source in 0..<existing { create(source) }
   }
