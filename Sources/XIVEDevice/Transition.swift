@@ -45,12 +45,17 @@ final class Transition: @unchecked Sendable {
     return low < steps.count && steps[low].lisn == lisn ? steps[low].old : nil
   }
 
-  /// Whether both concern a source or a PHB.
+  /// Whether both concern a source or an interrupt, or one of them takes the other's PHB away.
+  ///
+  /// Not two sources of one PHB: what is stored to an old page of one must not suffer from the other.
   func overlaps(_ other: Transition) -> Bool {
-    phb === other.phb || steps.contains { other.old($0.lisn) != nil }
+    if steps.contains(where: { other.old($0.lisn) != nil }) { return true }
+    guard phb === other.phb else { return false }
+    return isRemoval || other.isRemoval
+      || !Set(steps.map(\.irq)).isDisjoint(with: other.steps.map(\.irq))
   }
 
-  /// The runs of consecutive sources.
+  /// The runs of consecutive sources whose pages have to be dropped.
   var runs: [Range<UInt32>] {
     var runs: [Range<UInt32>] = []
     for step in steps {
