@@ -23,15 +23,18 @@ final class Transition: @unchecked Sendable {
   let phb: PHB
   /// Whether the PHB goes with its mappings.
   let isRemoval: Bool
+  /// Further sources whose pages are dropped with those of the steps, for they may still be the PHB's.
+  let others: [LISN]
   // @unchecked Sendable: the hot-plug lock guards it.
   /// Whether the states of sources and interrupts have been brought to where the change leaves them.
   var isSettled = false
 
-  init(_ kind: Kind, _ steps: [Step], _ phb: PHB, isRemoval: Bool = false) {
+  init(_ kind: Kind, _ steps: [Step], _ phb: PHB, isRemoval: Bool = false, others: [LISN] = []) {
     self.kind = kind
     self.steps = steps
     self.phb = phb
     self.isRemoval = isRemoval
+    self.others = others
   }
 
   /// The backing of before of a source, or nil when it is not part of this.
@@ -58,8 +61,7 @@ final class Transition: @unchecked Sendable {
   /// The runs of consecutive sources whose pages have to be dropped.
   var runs: [Range<UInt32>] {
     var runs: [Range<UInt32>] = []
-    for step in steps {
-      let number = step.lisn.rawValue
+    for number in Set(steps.map(\.lisn) + others).sorted().map(\.rawValue) {
       if let last = runs.last, last.upperBound == number {
         runs[runs.count - 1] = last.lowerBound..<number + 1
       } else {

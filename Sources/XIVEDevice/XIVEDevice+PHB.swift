@@ -33,7 +33,11 @@ extension XIVEDevice {
         let old = sources.backings[lisn]
         return Transition.Step(lisn: lisn, old: old, new: old.next(.ipi), irq: irq)
       }
-      return begin(Transition(.unmap, steps, phb, isRemoval: true))
+      // Sources that others are unmapping may still show its pages: whoever is told that it is gone relies on that.
+      let leaving = transitions.withLock { list in
+        list.filter { $0.phb === phb }.flatMap { $0.steps.map(\.lisn) }
+      }
+      return begin(Transition(.unmap, steps, phb, isRemoval: true, others: leaving))
     }
     return invalidation(transition, prefault: false)
   }

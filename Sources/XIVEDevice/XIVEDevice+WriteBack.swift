@@ -69,8 +69,10 @@ extension XIVEDevice {
     }
     let now = served(target)
     // Looked up after what serves it now: a change is noted here before it is published.
-    let before = transitions.withLock { list in list.compactMap { $0.old(lisn) } }
-      .compactMap { served(lisn, parity, by: $0) }
+    let before = transitions.withLock { $0 }
+      // Where its PHB has gone, its pages have; another may be in its place.
+      .filter { $0.kind == .map || phbs[$0.phb.index] === $0.phb }
+      .compactMap { $0.old(lisn) }.compactMap { served(lisn, parity, by: $0) }
     guard !before.isEmpty else { return now }
     // Stores may have covered parts of the signature: the page that more of it speaks for.
     return ([now].compactMap { $0 } + before).max {
