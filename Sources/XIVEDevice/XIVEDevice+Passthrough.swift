@@ -137,10 +137,13 @@ extension XIVEDevice {
     phbs.remove(transition.phb.index, afterDraining: gate)
   }
 
-  /// Whether a page was of a backing that a change has ended.
+  /// Whether a page was of the backing that a change has ended, or of one before that: a change that was published
+  /// earlier may be finished later.
   private func isGone(_ key: WriteBackLedger.Key, with transition: Transition) -> Bool {
     switch map.target(at: key.offset) {
-    case .esb(let lisn, _): transition.old(lisn)?.generation == key.generation
+    case .esb(let lisn, _):
+      // Their distance tells the order, also where the count has begun anew.
+      transition.old(lisn).map { $0.generation &- key.generation < 1 << 31 } ?? false
     case .phb(let index, _): transition.isRemoval && index == transition.phb.index
     default: false
     }
