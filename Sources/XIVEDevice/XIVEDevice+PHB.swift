@@ -99,6 +99,8 @@ extension XIVEDevice {
       // Whoever found it open has done what it came for.
       gate.drain()
     case .unfence:
+      // Whoever still saw the fence has put its line where it is looked for now.
+      gate.drain()
       gate.pass(stripe: 0) { for irq in found.irqs { perform(.resume, on: irq, of: found) } }
     }
     for irq in found.irqs { refresh(irq, of: found) }
