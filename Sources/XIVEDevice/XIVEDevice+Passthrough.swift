@@ -134,7 +134,8 @@ extension XIVEDevice {
     transitions.withLock { list in list.removeAll { $0 === transition } }
     ledger.forget { key in self.isGone(key, with: transition) }
     guard transition.isRemoval else { return }
-    phbs.remove(transition.phb.index, afterDraining: gate)
+    // Under the lock, for whoever holds it looks the PHB up outside the gate.
+    hotplug.withLock { _ in phbs.remove(transition.phb.index, afterDraining: gate) }
   }
 
   /// Whether a page was of the backing that a change has ended, or of one before that: a change that was published
