@@ -61,7 +61,8 @@ final class Transition: @unchecked Sendable {
   /// The runs of consecutive sources whose pages have to be dropped.
   var runs: [Range<UInt32>] {
     var runs: [Range<UInt32>] = []
-    for number in Set(steps.map(\.lisn) + others).sorted().map(\.rawValue) {
+    let lisns = steps.map(\.lisn)
+    for number in (others.isEmpty ? lisns : Set(lisns + others).sorted()).map(\.rawValue) {
       if let last = runs.last, last.upperBound == number {
         runs[runs.count - 1] = last.lowerBound..<number + 1
       } else {

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import XIVETestSupport
 
-@Suite("Doorbell", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Doorbell", .enabled(if: Requirement.canMount), .hangGuard)
 struct DoorbellTests {
   private let bell: UInt64 = 0
   private let counter: UInt64 = 4_096

@@ -3,7 +3,7 @@ import SystemCalls
 import Testing
 import XIVETestSupport
 
-@Suite("Benchmark", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+@Suite("Benchmark", .enabled(if: Requirement.canMount), .hangGuard)
 struct BenchTests {
   static let judgedByBaseline = ["coldFault", "exactLoad", "exactStore", "rangeFillToBaseline"]
   static let judgedAlone = [

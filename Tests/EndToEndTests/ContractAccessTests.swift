@@ -5,7 +5,7 @@ import XIVETestSupport
 
 @Suite(
   "Contract: accesses that no page takes", .enabled(if: Requirement.canMount),
-  .timeLimit(.minutes(1)))
+  .hangGuard)
 struct ContractAccessTests {
   private let management: UInt64 = 1 << 40 | 11 << 12
   private let trigger: UInt64 = 1 << 40 | 10 << 12

@@ -6,7 +6,7 @@ import XIVETestSupport
 
 @Suite(
   "Contract: ESB operations by exact access", .enabled(if: Requirement.canMount),
-  .timeLimit(.minutes(1)))
+  .hangGuard)
 struct ContractESBTests {
   private static let offsets: [ReferenceOperation: (VectorAccess, ESBHalf, UInt64)] = [
     .trigger: (.store, .trigger, 0x000), .loadEOI: (.load, .management, 0x000),

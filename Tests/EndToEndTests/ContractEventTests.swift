@@ -5,7 +5,7 @@ import XIVETestSupport
 
 @Suite(
   "Contract: events, levels and the end of an interrupt", .enabled(if: Requirement.canMount),
-  .timeLimit(.minutes(1)))
+  .hangGuard)
 struct ContractEventTests {
   @Test(
     "E9: however often a pending source is triggered, its EOI sends exactly one event more",

@@ -4,7 +4,7 @@ import XIVEModel
 import XIVETestSupport
 
 @Suite(
-  "Contract: faults on ESB pages", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+  "Contract: faults on ESB pages", .enabled(if: Requirement.canMount), .hangGuard)
 struct ContractFaultTests {
   /// Maps the first sources of a window as mapping 0, so that source n has its pages at n * 0x2000.
   private func device(

@@ -4,7 +4,7 @@ import XIVEModel
 import XIVETestSupport
 
 @Suite(
-  "Contract: mappings and the TIMA", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+  "Contract: mappings and the TIMA", .enabled(if: Requirement.canMount), .hangGuard)
 struct ContractMappingTests {
   @Test("M1, M2: the TIMA's four pages can be mapped, or the first of them")
   func timaWindow() throws {

@@ -5,7 +5,7 @@ import XIVETestSupport
 
 @Suite(
   "Contract: requests that are refused, and payloads in strange places",
-  .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+  .enabled(if: Requirement.canMount), .hangGuard)
 struct ContractRequestTests {
   @Test("An inline attribute with flags, or with bytes behind its value, is EINVAL")
   func malformedInline() throws {

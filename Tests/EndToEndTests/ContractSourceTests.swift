@@ -12,7 +12,7 @@ enum AttributeForm: String, CaseIterable, CustomTestStringConvertible {
 }
 
 @Suite(
-  "Contract: the SOURCE attribute", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+  "Contract: the SOURCE attribute", .enabled(if: Requirement.canMount), .hangGuard)
 struct ContractSourceTests {
   private let none = "0000000000000000"
   private let beyond = ["0x100000", "0x100001", "0x1000000000", "0xffffffffffffffff"]

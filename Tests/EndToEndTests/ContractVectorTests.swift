@@ -5,7 +5,7 @@ import XIVETestSupport
 
 @Suite(
   "Contract: what was recorded from QEMU, through a mount",
-  .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+  .enabled(if: Requirement.canMount), .hangGuard)
 struct ContractVectorTests {
   @Test(
     "E1, E8: every single access does what was recorded, in each shape of ESB pages",

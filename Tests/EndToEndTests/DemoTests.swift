@@ -1,7 +1,7 @@
 import Testing
 import XIVETestSupport
 
-@Suite("Demonstration", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+@Suite("Demonstration", .enabled(if: Requirement.canMount), .hangGuard)
 struct DemoTests {
   @Test(
     "It shows a Swift consumer, a C consumer and QEMU, all as expected",

@@ -5,7 +5,7 @@ import XIVETestSupport
 
 @Suite(
   "Benchmark of hot-plug", .enabled(if: Requirement.canMount),
-  .enabled(if: Requirement.has("cc", package: "gcc")), .timeLimit(.minutes(2)))
+  .enabled(if: Requirement.has("cc", package: "gcc")), .hangGuard)
 struct HotplugBenchTests {
   static let judged = [
     "hotplug", "hotplugCrowd", "hotplugSize", "prefaultPage", "prefaultPageToOwn",

@@ -5,7 +5,7 @@ import Testing
 import XIVEHarness
 import XIVETestSupport
 
-@Suite("Hot-plug", .enabled(if: Requirement.canMount), .serialized, .timeLimit(.minutes(2)))
+@Suite("Hot-plug", .enabled(if: Requirement.canMount), .serialized, .hangGuard)
 struct HotplugTests {
   /// Cycles that are enough to see each of them at work; those that start processes in each take few.
   private static let cycles = [

@@ -3,7 +3,7 @@ internal import SystemCalls
 import Testing
 import XIVETestSupport
 
-@Suite("A server that is killed", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+@Suite("A server that is killed", .enabled(if: Requirement.canMount), .hangGuard)
 struct KilledServerTests {
   @Test("A consumer is freed when the server dies while it waits for a page that is never filled")
   func killedInNotification() throws {

@@ -5,7 +5,7 @@ import XIVETestSupport
 @Suite(
   "The model of overmap and unmap",
   .enabled(if: Requirement.has("spin", package: "spin")),
-  .enabled(if: Requirement.has("gcc", package: "gcc")), .timeLimit(.minutes(3)))
+  .enabled(if: Requirement.has("gcc", package: "gcc")), .hangGuard)
 struct ModelCheckTests {
   private static let checks = [
     "every wait ends", "overmap", "two operators",

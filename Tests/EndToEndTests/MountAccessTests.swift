@@ -1,7 +1,7 @@
 import Testing
 import XIVETestSupport
 
-@Suite("Exact and buffered accesses", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Exact and buffered accesses", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountAccessTests {
   private static let zeros = "0000000000000000"
 

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import XIVETestSupport
 
-@Suite("Many at once", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+@Suite("Many at once", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountConcurrencyTests {
   @Test(
     "64 threads that fault at once on two processors all get their pages", arguments: [2, 4, 16])

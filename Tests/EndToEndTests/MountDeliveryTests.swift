@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import XIVETestSupport
 
-@Suite("Delivery of mapped stores", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Delivery of mapped stores", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountDeliveryTests {
   /// A device without a tick and a consumer that has both pages of source 0 mapped, PQ 00.
   private func consumer(of path: String) throws -> Consumer {

@@ -1,7 +1,7 @@
 import Testing
 import XIVETestSupport
 
-@Suite("The device as a file", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("The device as a file", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountFileTests {
   @Test("It is a regular file of 4 EiB whose block is a device page", arguments: ["4k", "64k"])
   func status(_ pageSize: String) throws {

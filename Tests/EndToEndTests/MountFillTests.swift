@@ -1,7 +1,7 @@
 import Testing
 import XIVETestSupport
 
-@Suite("Page fills", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Page fills", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountFillTests {
   @Test("A cold touch is one fill, a warm touch is none")
   func oneFillPerTouch() throws {

@@ -1,7 +1,7 @@
 import Testing
 import XIVETestSupport
 
-@Suite("Live PQ in mappings", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Live PQ in mappings", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountLiveTests {
   @Test("A mapped management page shows PQ after every kind of change, without another fill")
   func everyChange() throws {

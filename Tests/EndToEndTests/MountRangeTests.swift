@@ -1,7 +1,7 @@
 import Testing
 import XIVETestSupport
 
-@Suite("Fills of many pages", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Fills of many pages", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountRangeTests {
   @Test("With MADV_HUGEPAGE a touch fills many pages, each with its own image")
   func hugePages() throws {

@@ -2,7 +2,7 @@ import Testing
 import XIVETestSupport
 
 /// Without the tick, so that a write-back is exactly where the test asks for one.
-@Suite("Mapped stores", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Mapped stores", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountStoreTests {
   private func consumer(of path: String, _ page: UInt64, pq: UInt64 = 0) throws -> Consumer {
     var consumer = try Consumer(opening: path)

@@ -5,7 +5,7 @@ import XIVETestSupport
 @Suite(
   "QEMU's model as the judge",
   .enabled(if: Requirement.has("qemu-system-ppc64", package: "qemu-system-ppc")),
-  .enabled(if: Requirement.has("python3", package: "python3")), .timeLimit(.minutes(3)))
+  .enabled(if: Requirement.has("python3", package: "python3")), .hangGuard)
 struct OracleTests {
   private static let oracle = Built.sourceRoot + "/tools/oracle/oracle.py"
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import XIVETestSupport
 
-@Suite("map, peek and poke", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("map, peek and poke", .enabled(if: Requirement.canMount), .hangGuard)
 struct ServeCommandTests {
   private struct Access: Decodable {
     let schemaVersion: Int

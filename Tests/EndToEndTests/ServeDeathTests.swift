@@ -5,7 +5,7 @@ import XIVETestSupport
 
 @Suite(
   "A server that was killed or is stuck", .enabled(if: Requirement.canMount),
-  .timeLimit(.minutes(1)))
+  .hangGuard)
 struct ServeDeathTests {
   @Test("Killed, it leaves its consumers warm pages, SIGBUS and ENOTCONN; a new one takes over")
   func killed() throws {

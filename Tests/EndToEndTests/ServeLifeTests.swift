@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import XIVETestSupport
 
-@Suite("A server's life", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("A server's life", .enabled(if: Requirement.canMount), .hangGuard)
 struct ServeLifeTests {
   @Test(
     "SIGTERM and SIGINT end it: exit 0, nothing mounted, nothing said",

@@ -3,7 +3,7 @@ import SystemCalls
 import Testing
 import XIVETestSupport
 
-@Suite("A server whose parent ends", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("A server whose parent ends", .enabled(if: Requirement.canMount), .hangGuard)
 struct ServeOrphanTests {
   @Test("With --exit-with-parent it unmounts and ends; the shell that started it is killed")
   func orphan() throws {

@@ -1,7 +1,7 @@
 import Testing
 import XIVETestSupport
 
-@Suite("Where nothing can be served", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Where nothing can be served", .enabled(if: Requirement.canMount), .hangGuard)
 struct ServeRefusalTests {
   /// Runs `xive serve` where it must fail, and gives its one line.
   private func refusal(_ words: [String], exitCode: Int32 = 69) throws -> String {

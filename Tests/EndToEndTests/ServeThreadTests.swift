@@ -3,7 +3,7 @@ import SystemCalls
 import Testing
 import XIVETestSupport
 
-@Suite("A server's threads", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("A server's threads", .enabled(if: Requirement.canMount), .hangGuard)
 struct ServeThreadTests {
   @Test(
     "It serves requests on as many threads as it is told, and has one each for the rest",

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 import XIVETestSupport
 
-@Suite("Faults that are not the watcher's", .timeLimit(.minutes(1)))
+@Suite("Faults that are not the watcher's", .hangGuard)
 struct GuardTests {
   /// Runs a round-less watcher on one thread and something else on another.
   private static func besideWatcher(_ body: @escaping @Sendable (Rig) -> Void) throws {

@@ -32,7 +32,7 @@ extension Rig {
   }
 }
 
-@Suite("Guests of KVM", .enabled(if: Guest.isAvailable), .timeLimit(.minutes(2)))
+@Suite("Guests of KVM", .enabled(if: Guest.isAvailable), .hangGuard)
 struct GuestTests {
   @Test("A guest reads all pages in all rounds and never leaves", arguments: [false, true])
   func fine(_ isReadOnly: Bool) throws {

@@ -7,7 +7,7 @@ import XIVETestSupport
 
 @testable import XIVEHarness
 
-@Suite("Running scenarios", .timeLimit(.minutes(1)))
+@Suite("Running scenarios", .hangGuard)
 struct RunnerTests {
   /// What an observer heard.
   private final class Heard: RunObserver {

@@ -5,7 +5,7 @@ import SystemCalls
 import Testing
 import XIVETestSupport
 
-@Suite("Watchers beside an operator that changes pages", .timeLimit(.minutes(2)))
+@Suite("Watchers beside an operator that changes pages", .hangGuard)
 struct WatcherTests {
   private static let watchers: UInt32 = 2
   private static let operations: UInt64 = 3000

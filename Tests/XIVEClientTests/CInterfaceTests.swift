@@ -56,7 +56,7 @@ struct Compiler: CustomTestStringConvertible, Sendable {
 
 @Suite(
   "C interface", .enabled(if: Requirement.canMount && Requirement.has("cc", package: "gcc")),
-  .timeLimit(.minutes(2)))
+  .hangGuard)
 struct CInterfaceTests {
   @Test("The headers can be included, twice, by C11 and C++17", arguments: Compiler.all)
   func headers(_ compiler: Compiler) throws {

@@ -6,7 +6,7 @@ import XIVEClient
 import XIVEModel
 import XIVETestSupport
 
-@Suite("Mappings", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Mappings", .enabled(if: Requirement.canMount), .hangGuard)
 struct MappingTests {
   private static let geometries: [[String]] = ["4k", "64k"].flatMap { size in
     ["2", "1"].map { ["--page-size", size, "--esb-pages", $0] }

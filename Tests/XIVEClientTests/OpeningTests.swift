@@ -7,7 +7,7 @@ import XIVEClient
 import XIVEModel
 import XIVETestSupport
 
-@Suite("Opening a device", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Opening a device", .enabled(if: Requirement.canMount), .hangGuard)
 struct OpeningTests {
   @Test("The geometry is the server's", arguments: [(12, "4k"), (16, "64k")], [1, 2])
   func geometry(page: (shift: UInt32, name: String), pagesPerSource: UInt32) throws {
@@ -111,7 +111,7 @@ struct OpeningTests {
   }
 }
 
-@Suite("A file that is no device", .timeLimit(.minutes(1)))
+@Suite("A file that is no device", .hangGuard)
 struct PlainFileTests {
   @Test("A load at the end of a file is an error, not a zero")
   func shortLoad() throws {

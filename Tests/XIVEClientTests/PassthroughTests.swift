@@ -5,7 +5,7 @@ import XIVEClient
 import XIVEModel
 import XIVETestSupport
 
-@Suite("PHBs and passthrough", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("PHBs and passthrough", .enabled(if: Requirement.canMount), .hangGuard)
 struct PassthroughTests {
   private let shape = PHBShape(msiCount: 12, lsiCount: 4, supportsStoreEOI: true)
 

@@ -6,7 +6,7 @@ import XIVEClient
 import XIVEModel
 import XIVETestSupport
 
-@Suite("Sources, exactly", .enabled(if: Requirement.canMount), .timeLimit(.minutes(1)))
+@Suite("Sources, exactly", .enabled(if: Requirement.canMount), .hangGuard)
 struct SourceTests {
   @Test("A source does not exist, is created off, and can be created again", arguments: [1, 2])
   func create(pagesPerSource: Int) throws {
