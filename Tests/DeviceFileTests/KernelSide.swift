@@ -64,7 +64,7 @@ final class KernelSide {
   /// What the server has answered since the last look.
   func answers() -> [Answer] {
     var answers: [Answer] = []
-    var bytes = [UInt8](repeating: 0, count: 65_536)
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
     while true {
       let count = unsafe bytes.withUnsafeMutableBytes {
         unsafe read(ours.rawValue, $0.baseAddress, $0.count)

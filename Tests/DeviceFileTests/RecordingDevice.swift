@@ -3,7 +3,7 @@ import Synchronization
 
 /// A device that writes down what it is asked, and answers by simple rules.
 ///
-/// Pages exist where bit 12 of the offset is clear; accesses of 8 bytes are taken, all others refused.
+/// Pages exist where bit 12 of the offset is clear, unless told otherwise; accesses of 8 bytes are taken, all others refused.
 final class RecordingDevice: PagedDevice {
   enum Call: Hashable {
     case image(UInt64)
@@ -16,11 +16,22 @@ final class RecordingDevice: PagedDevice {
 
   private let record = Mutex<[Call]>([])
   private let changes = Mutex<[(offset: UInt64, bytes: [UInt8])]>([])
+  private let next = Mutex<Invalidation?>(nil)
   private let segments: [Range<UInt64>]
+  private let exists: @Sendable (UInt64) -> Bool
   // One for all, for bodies are never freed.
   private static let body = PageBody(repeating: 0xb0)
 
-  init(segments: [Range<UInt64>] = []) { self.segments = segments }
+  init(
+    segments: [Range<UInt64>] = [],
+    pages exists: @escaping @Sendable (UInt64) -> Bool = { $0 & 4_096 == 0 }
+  ) {
+    self.segments = segments
+    self.exists = exists
+  }
+
+  /// What the next control request has to have carried out.
+  func order(_ invalidation: Invalidation) { next.withLock { $0 = invalidation } }
 
   /// The calls since the last look.
   func calls() -> [Call] {
@@ -38,7 +49,7 @@ final class RecordingDevice: PagedDevice {
 
   func image(at offset: UInt64) throws(PageFault) -> PageImage {
     note(.image(offset))
-    guard offset & 4_096 == 0 else { throw PageFault() }
+    guard exists(offset) else { throw PageFault() }
     // Every other page that exists has a tail of its own.
     guard offset & 8_192 == 0 else { return PageImage(body: Self.body) }
     return PageImage(body: Self.body, tail: .init { offset + UInt64($0) })
@@ -70,6 +81,10 @@ final class RecordingDevice: PagedDevice {
     note(.control(request.number, request.input, request.opener))
     guard request.number & 0xff != 0 else { throw .unknownRequest }
     request.output = request.input.reversed()
+    next.withLock { next in
+      request.invalidation = next
+      next = nil
+    }
     return 3
   }
 
