@@ -28,6 +28,7 @@ static const struct command {
   {"advise", 4, 4, do_advise,
    "M OFFSET LENGTH random|dontneed|willneed|hugepage|populate-read|populate-write"},
   {"resident", 3, 3, do_resident, "M OFFSET LENGTH"},
+  {"present", 3, 3, do_present, "M OFFSET LENGTH"},
   {"load", 3, 3, do_load, "M OFFSET SIZE"},
   {"store", 4, 4, do_store, "M OFFSET SIZE VALUE"},
   {"await", 5, 5, do_await, "M OFFSET SIZE VALUE MILLISECONDS"},
