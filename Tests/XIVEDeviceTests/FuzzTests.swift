@@ -52,13 +52,33 @@ private struct Attacker {
     if isRare() { number ^= 1 << UInt32(below(32)) }
     let size = Int(number >> 16 & 0x3fff)
     let count = isRare() ? Int(below(4_097)) : min(size, 4_096)
-    let group = isRare() ? UInt32(truncatingIfNeeded: number) : pick([2, 0x50, 1, 0x40])
+    let group =
+      isRare() ? UInt32(truncatingIfNeeded: number) : pick([2, 0x50, 1, 0x40, 0x41, 0x42])
     let flags: UInt32 = isRare() ? 1 : 0
     let value = isRare() ? bytes(4_096) : below(8).memoryBytes
     let input = flags.memoryBytes + group.memoryBytes + self.number().memoryBytes + value
     let padding = [UInt8](repeating: 0, count: max(0, count - input.count))
     let memory = isRare() ? FakeMemory() : FakeMemory(at: below(8), below(4))
     return (number, Array((input + padding).prefix(count)), memory)
+  }
+}
+
+extension Attacker {
+  /// A request about PHBs, most of them about ones that exist.
+  fileprivate mutating func passthrough() -> (UInt32, UInt64, [UInt32]) {
+    let flags: UInt32 = isRare() ? 1 << UInt32(below(32)) : UInt32(below(4))
+    switch below(8) {
+    case 0:
+      let removes = below(2) == 0
+      let words = (0..<4).map { UInt32(removes || $0 > 1 ? 0 : below(8)) }
+      return (0x40, isRare() ? number() : below(4), words)
+    case 1...5:
+      let words = [UInt32(below(4)), UInt32(below(7)), UInt32(below(4)), flags]
+      return (0x41, isRare() ? number() : below(13), words)
+    default:
+      let words = [UInt32(below(7)), isRare() ? 1 : 0]
+      return (0x42, below(4) << 32 | below(8), words)
+    }
   }
 }
 
@@ -85,6 +105,59 @@ struct FuzzTests {
     }
     // Enough of them are right for the others to be nearly right.
     #expect(taken > fuzzIterations / 200, "\(Seed.comment)")
+  }
+
+  @Test("A refused request about PHBs changes nothing, and taken ones leave tables that agree")
+  func passthroughRequests() throws {
+    let rig = Rig(sources: 12, existing: 9)
+    for phb: UInt16 in [0, 2] { try rig.addPHB(phb) }
+    var attacker = Attacker(stream: 94)
+    var taken: Set<UInt32> = []
+    for index in 0..<max(1, fuzzIterations / 2) {
+      let (group, attribute, words) = attacker.passthrough()
+      let opener = attacker.opener()
+      let route = attacker.pick(PayloadRoute.allCases)
+      let before = Snapshot(rig, phbCount: 4)
+      do {
+        try rig.set(group, attribute, words, route, by: opener)
+        taken.insert(group)
+      } catch {
+        let isSame = Snapshot(rig, phbCount: 4) == before
+        #expect(isSame, "request \(index) \(error); \(Seed.comment)")
+      }
+      #expect(rig.tablesAgree, "request \(index); \(Seed.comment)")
+    }
+    #expect(taken == [0x40, 0x41, 0x42], "\(Seed.comment)")
+  }
+
+  @Test("An access or an image of a PHB's page changes the interrupt behind it alone")
+  func passthroughAccesses() throws {
+    let rig = try Rig.withPHB(storeEOI: true)
+    try rig.addPHB(1)
+    try rig.map(1, to: 2)
+    try rig.map(2, to: 4)
+    var attacker = Attacker(stream: 95)
+    for index in 0..<max(1, fuzzIterations / 2) {
+      let offset = attacker.offset(rig.map)
+      if attacker.isRare() {
+        try rig.hardware(attacker.pick([.fence, .unfence, .unfence]), 0)
+      }
+      let before = rig.owners
+      switch attacker.below(3) {
+      case 0: _ = try? rig.load(offset, by: attacker.opener())
+      case 1: try? rig.store(offset, by: attacker.opener())
+      default:
+        let page = offset & ~4_095
+        var image = (try? rig.image(page)) ?? attacker.bytes(4_096)
+        image.setSlot(Int(attacker.below(512)), attacker.random.next())
+        rig.writeBack(image, at: page)
+      }
+      let changed = before.filter { rig.owners[$0.key] != $0.value }.keys
+      let target = rig.map.target(at: offset).flatMap { rig.device.served($0) }
+      #expect(
+        changed.allSatisfy { $0 == target.map(Rig.owner) },
+        "access \(index) at \(offset); \(Seed.comment)")
+    }
   }
 
   @Test("An access changes its own source or, refused, nothing", arguments: geometries)
@@ -175,6 +248,39 @@ extension Rig {
       let isSound = [8, 1_024].contains(update.bytes.count) && update.offset % 8 == 0
       #expect(isSound, comment, sourceLocation: sourceLocation)
       #expect(resolves(update.offset), comment, sourceLocation: sourceLocation)
+    }
+  }
+}
+
+extension Rig {
+  /// Whether what sources and PHBs say of each other is the same.
+  fileprivate var tablesAgree: Bool {
+    let phbs = (0..<UInt16(4)).compactMap { device.phbs[Self.phb($0)] }
+    var mapped = 0
+    for source in 0..<device.configuration.sourceCount {
+      guard case .phb(let index, let irq) = backing(source) else { continue }
+      mapped += 1
+      guard device.phbs[index]?.lisn(servedBy: irq)?.rawValue == source else { return false }
+    }
+    return changesUnderWay == 0 && phbs.reduce(0) { $0 + $1.mappedCount } == mapped
+  }
+
+  /// The state of all sources and interrupts, by a name of their own.
+  fileprivate var owners: [String: UInt8] {
+    var owners: [String: UInt8] = [:]
+    for (source, state) in states.enumerated() { owners["source \(source)"] = state }
+    for phb in (0..<UInt16(2)).compactMap({ device.phbs[Self.phb($0)] }) {
+      for irq in phb.irqs {
+        owners["\(phb.index.rawValue):\(irq.rawValue)"] = phb.cells.state(of: irq).rawValue
+      }
+    }
+    return owners
+  }
+
+  fileprivate static func owner(_ page: ServedPage) -> String {
+    switch page.owner {
+    case .source(let lisn): "source \(lisn.rawValue)"
+    case .phb(let phb, let irq): "\(phb.index.rawValue):\(irq.rawValue)"
     }
   }
 }

@@ -9,7 +9,7 @@ struct MemoryTests {
   /// Bytes that this process has in memory of its own.
   ///
   /// Source: `proc(5)`, `/proc/self/statm`: pages resident, less those shared with files.
-  private static func residentBytes() -> Int {
+  static func residentBytes() -> Int {
     guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
     defer { unsafe fclose(file) }
     var line = [UInt8](repeating: 0, count: 128)
@@ -20,7 +20,7 @@ struct MemoryTests {
   }
 
   /// Whether a sanitizer is linked in, whose own memory would be counted.
-  private static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in
+  static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in
     unsafe dlsym(nil, name) != nil
   }
 

@@ -145,9 +145,9 @@ struct Snapshot: Hashable {
   let zaps: UInt64
   let wakeUps: Int
 
-  init(_ rig: Rig) {
+  init(_ rig: Rig, phbCount: UInt16 = UInt16(PHBIndex.maximumCount)) {
     let device = rig.device
-    let phbs = (0..<UInt16(PHBIndex.maximumCount)).compactMap { device.phbs[Rig.phb($0)] }
+    let phbs = (0..<phbCount).compactMap { device.phbs[Rig.phb($0)] }
     states = rig.states
     backings = (0..<device.configuration.sourceCount).map {
       device.sources.backings[LISN(rawValue: $0)].rawValue
