@@ -69,20 +69,31 @@ final class ConsumerProcess {
 
   /// Waits for the word that it has been done.
   func awaitAnswer(_ word: String) throws {
-    guard let answer = process.line(within: Self.patience) else {
-      throw HarnessFailure.silent("consumer \(process.id)")
-    }
+    let answer = try answer()
     if answer != word {
       throw HarnessFailure.unexpected(
         "consumer \(process.id)", expected: "'\(word)'", seen: "'\(answer)'")
     }
   }
 
-  /// Waits for the answer to something that it must refuse.
-  func awaitRefusal() throws {
-    guard let answer = process.line(within: Self.patience) else {
+  private func answer() throws -> String {
+    if let line = process.line(within: Self.patience) { return line }
+    // Ended, most likely by the SIGBUS of a hole, or stuck.
+    guard let code = process.exitCode(within: 100) else {
       throw HarnessFailure.silent("consumer \(process.id)")
     }
+    throw HarnessFailure.unexpected(
+      "consumer \(process.id)", expected: "an answer", seen: Self.text(code))
+  }
+
+  /// An exit code in words.
+  private static func text(_ code: Int32) -> String {
+    code == 128 + SIGBUS ? "its end by SIGBUS: a hole" : "its end, exit \(code)"
+  }
+
+  /// Waits for the answer to something that it must refuse.
+  func awaitRefusal() throws {
+    let answer = try answer()
     if answer == "done" {
       throw HarnessFailure.unexpected(
         "consumer \(process.id)", expected: "a refusal", seen: "'\(answer)'")

@@ -18,13 +18,15 @@ extension Scenario {
       try stage.look()
       return "\(device.reads) signatures, none wrong"
     }
-    try stage.cycles("plug, map, unmap, unplug", expected: "each page as of its time") { _ in
+    try stage.cycles("plug, map, unmap, unplug", expected: "each page as of its time") { cycle in
       try device.plug(phb, PHBShape(msiCount: 16))
       try device.map(run, prefault: Bool.random(using: &stage.random))
       try device.fireAndEnd(run)
       if stage.settles() { try device.settle() }
       try device.unmap(run, prefault: Bool.random(using: &stage.random))
-      for lisn in run.lisns { try device.verify(lisn) }
+      // All of them now and then: in a long run most of the time would go there.
+      let looked = cycle % 16 == 0 ? run.lisns : [try stage.any(of: run.lisns)]
+      for lisn in looked { try device.verify(lisn) }
       try device.unplug(phb)
       if stage.settles() { try device.settle() }
       try device.verifyEvents()
