@@ -38,7 +38,7 @@ final class Board {
   private var released: [Range<UInt32>] = []
 
   /// Room for watching threads.
-  private static let slotLimit: UInt32 = 128
+  private static let slotLimit: UInt32 = 512
   /// Milliseconds within which every watcher has read every page once.
   private static let patience: UInt32 = 20_000
 

@@ -100,6 +100,9 @@ extension ScenarioResult {
     cycles = progress.cycles
     reads = stage.finalReads
     cyclesPerSecond = progress.cycleRate
-    readsPerSecond = progress.readRate
+    // Some consumers tell only at their end how much they have read.
+    readsPerSecond =
+      progress.reads > 0 || progress.nanoseconds == 0
+      ? progress.readRate : Double(reads) * 1e9 / Double(progress.nanoseconds)
   }
 }

@@ -67,6 +67,33 @@ struct HotplugTests {
     #expect(junit.contains(#"<property name="seed" value="77"/>"#))
   }
 
+  @Test(
+    "What the machine lacks is skipped with the reason; nothing may be skipped where all is required"
+  )
+  func lacking() throws {
+    for (variable, code, outcome) in [("", Int32(0), "skipped"), ("1", 1, "failed")] {
+      let run = try HotplugRun(["qemu"], ["PATH=/nonexistent", "XIVE_REQUIRE_ALL=\(variable)"])
+      #expect(run.exitCode == code)
+      #expect(run.report.results.map(\.outcome) == [outcome])
+      #expect(
+        run.report.results.first?.reason?.hasPrefix("qemu-system-x86_64 is not installed") == true)
+    }
+  }
+
+  @Test(
+    "Without /dev/fuse it is exit 69 and one line",
+    .enabled(if: Requirement.has("unshare", package: "util-linux")))
+  func unavailable() throws {
+    // A mount namespace of its own, with an empty /dev.
+    let run = try CommandResult([
+      "unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev && exec \"$0\" \"$@\"",
+      Built.path("xive"), "hotplug", "run", "fork",
+    ])
+    #expect(run.exitCode == 69)
+    #expect(run.output == [])
+    #expect(run.errors == ["xive: /dev/fuse cannot be opened: run as root with fuse loaded"])
+  }
+
   @Test("An interrupt ends it with its servers and consumers, and no mount is left")
   func interrupted() throws {
     let directory = try TemporaryDirectory()
@@ -106,10 +133,11 @@ private final class HotplugRun {
   let report: Report
   private let directory: TemporaryDirectory
 
-  init(_ words: [String]) throws {
+  init(_ words: [String], _ variables: [String] = []) throws {
     let directory = try TemporaryDirectory()
     let run = try CommandResult(
-      ["/usr/bin/env"] + Self.words(words + ["--json"], in: directory.path), within: 100_000)
+      ["/usr/bin/env"] + variables + Self.words(words + ["--json"], in: directory.path),
+      within: 100_000)
     exitCode = run.exitCode
     text = (run.output + run.errors).joined(separator: "\n")
     report = try JSONDecoder().decode(
