@@ -189,7 +189,7 @@ final class Board {
     case CHARNESS_UNEXPECTED_HOLE.rawValue:
       return .unexpected(place, expected: "a page", seen: "SIGBUS")
     case CHARNESS_UNEXPECTED_PAGE.rawValue:
-      return .unexpected(place, expected: "SIGBUS", seen: seen)
+      return .stale("\(place): saw \(seen) after it had gone")
     case CHARNESS_UNSIGNED.rawValue:
       return .unexpected(place, expected: "a signature", seen: "none")
     default: return .unexpected(place, expected: expected, seen: seen)
