@@ -26,8 +26,7 @@ struct AccessGateTests {
 
     /// Gives the drain every chance to end too early.
     func endsEarly() -> Bool {
-      for _ in 0..<2_000 where !isDone.load(ordering: .sequentiallyConsistent) { Threads.yield() }
-      return isDone.load(ordering: .sequentiallyConsistent)
+      Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
     }
   }
 

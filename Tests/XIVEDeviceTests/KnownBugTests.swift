@@ -88,8 +88,7 @@ struct KnownBugTests {
     let cell = rig.device.gate.enter(stripe: 4)
     Threads.run(2) { thread in
       if thread == 0 {
-        for _ in 0..<2_000 where !isDone.load(ordering: .sequentiallyConsistent) { Threads.yield() }
-        let endedEarly = isDone.load(ordering: .sequentiallyConsistent)
+        let endedEarly = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
         #expect(!endedEarly, "let go of while somebody is inside")
         rig.device.gate.leave(cell)
       } else {

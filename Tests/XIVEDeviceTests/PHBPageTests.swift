@@ -149,7 +149,7 @@ struct PHBPageTests {
     Threads.run(2) { thread in
       if thread == 0 {
         while phb.isFenced { Threads.yield() }
-        for _ in 0..<2_000 where !isDone.load(ordering: .sequentiallyConsistent) { Threads.yield() }
+        _ = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
         _ = phb.cells.perform(.hold, on: Rig.irq(4))
         rig.device.gate.leave(cell)
       } else {
@@ -169,8 +169,7 @@ struct PHBPageTests {
     Threads.run(2) { thread in
       if thread == 0 {
         while !phb.isFenced { Threads.yield() }
-        for _ in 0..<2_000 where !isDone.load(ordering: .sequentiallyConsistent) { Threads.yield() }
-        let endedEarly = isDone.load(ordering: .sequentiallyConsistent)
+        let endedEarly = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
         #expect(!endedEarly)
         rig.device.gate.leave(cell)
       } else {

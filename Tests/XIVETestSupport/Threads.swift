@@ -24,6 +24,22 @@ public enum Threads {
   /// Lets others run: what a waiting loop calls, so that it also ends on a single CPU.
   public static func yield() { sched_yield() }
 
+  /// Lets others run until something happens, or for so long that it would have happened if it could.
+  /// - Parameters:
+  ///   - duration: the longest wait.
+  ///   - condition: asked again and again.
+  /// - Returns: whether it happened.
+  public static func sees(
+    within duration: Duration = .milliseconds(20), _ condition: () -> Bool
+  ) -> Bool {
+    let end = ContinuousClock.now + duration
+    while !condition() {
+      guard ContinuousClock.now < end else { return false }
+      yield()
+    }
+    return true
+  }
+
   private static func start(_ job: Job) -> pthread_t {
     var thread = pthread_t()
     // SAFETY: the thread takes over the reference that is handed to it.
