@@ -11,6 +11,10 @@ struct AccessGateTests {
   private final class Drain: Sendable {
     let gate = AccessGate()
     let isDone = Atomic<Bool>(false)
+    private let endedEarly = Atomic<Bool>(false)
+
+    /// Whether the drain came to its end while somebody was inside; to be asked afterwards.
+    var wasEarly: Bool { endedEarly.load(ordering: .sequentiallyConsistent) }
 
     /// Runs a drain beside a body, which is told whether the drain has come to its end.
     func during(_ body: @escaping @Sendable (Drain) -> Void) {
@@ -25,8 +29,9 @@ struct AccessGateTests {
     }
 
     /// Gives the drain every chance to end too early.
-    func endsEarly() -> Bool {
-      Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
+    func giveChance() {
+      let isEarly = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
+      endedEarly.store(isEarly, ordering: .sequentiallyConsistent)
     }
   }
 
@@ -35,9 +40,10 @@ struct AccessGateTests {
     let drain = Drain()
     let cell = drain.gate.enter(stripe: stripe)
     drain.during { drain in
-      #expect(!drain.endsEarly())
+      drain.giveChance()
       drain.gate.leave(cell)
     }
+    #expect(!drain.wasEarly)
     let isDone = drain.isDone.load(ordering: .sequentiallyConsistent)
     #expect(isDone)
   }
@@ -68,9 +74,10 @@ struct AccessGateTests {
     for _ in 0..<earlierDrains { drain.gate.drain() }
     let cell = drain.gate.enter(stripe: 5, turn: turn)
     drain.during { drain in
-      #expect(!drain.endsEarly())
+      drain.giveChance()
       drain.gate.leave(cell)
     }
+    #expect(!drain.wasEarly)
   }
 
   @Test("What was replaced is not used any more once the gate is drained, under load")

@@ -85,11 +85,12 @@ struct KnownBugTests {
     #expect(memory != nil)
     let removal = Mutex<Invalidation?>(try rig.device.removePHB(Rig.phb(0)))
     let isDone = Atomic<Bool>(false)
+    let endedEarly = Atomic<Bool>(false)
     let cell = rig.device.gate.enter(stripe: 4)
     Threads.run(2) { thread in
       if thread == 0 {
-        let endedEarly = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
-        #expect(!endedEarly, "let go of while somebody is inside")
+        let seen = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
+        endedEarly.store(seen, ordering: .sequentiallyConsistent)
         rig.device.gate.leave(cell)
       } else {
         removal.withLock { removal in
@@ -99,6 +100,8 @@ struct KnownBugTests {
         isDone.store(true, ordering: .sequentiallyConsistent)
       }
     }
+    let isEarly = endedEarly.load(ordering: .sequentiallyConsistent)
+    #expect(!isEarly, "while somebody is inside")
     #expect(memory == nil)
     #expect(throws: Never.self) { try rig.addPHB() }
   }

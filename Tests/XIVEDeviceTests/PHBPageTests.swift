@@ -165,18 +165,21 @@ struct PHBPageTests {
     let rig = try Rig.withPHB()
     let phb = try #require(rig.device.phbs[Rig.phb(0)])
     let isDone = Atomic<Bool>(false)
+    let endedEarly = Atomic<Bool>(false)
     let cell = rig.device.gate.enter(stripe: 2)
     Threads.run(2) { thread in
       if thread == 0 {
         while !phb.isFenced { Threads.yield() }
-        let endedEarly = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
-        #expect(!endedEarly)
+        let seen = Threads.sees { isDone.load(ordering: .sequentiallyConsistent) }
+        endedEarly.store(seen, ordering: .sequentiallyConsistent)
         rig.device.gate.leave(cell)
       } else {
         try? rig.hardware(.fence, 0)
         isDone.store(true, ordering: .sequentiallyConsistent)
       }
     }
+    let isEarly = endedEarly.load(ordering: .sequentiallyConsistent)
+    #expect(!isEarly, "while somebody is inside")
   }
 
   // MARK: - Mapped pages

@@ -99,18 +99,21 @@ struct PassthroughStressTests {
     let rig = Rig()
     try change.prepare(rig)
     let isPublished = Atomic<Bool>(false)
+    let endedEarly = Atomic<Bool>(false)
     let cell = rig.device.gate.enter(stripe: 6)
     Threads.run(2) { thread in
       if thread == 0 {
         while rig.backing(1) != change.backings.after { Threads.yield() }
-        let endedEarly = Threads.sees { isPublished.load(ordering: .sequentiallyConsistent) }
-        #expect(!endedEarly)
+        let seen = Threads.sees { isPublished.load(ordering: .sequentiallyConsistent) }
+        endedEarly.store(seen, ordering: .sequentiallyConsistent)
         rig.device.gate.leave(cell)
       } else {
         _ = try? change.begin(rig)
         isPublished.store(true, ordering: .sequentiallyConsistent)
       }
     }
+    let isEarly = endedEarly.load(ordering: .sequentiallyConsistent)
+    #expect(!isEarly, "while somebody is inside")
   }
 
   // In a process of its own, where no other test allocates.
