@@ -84,6 +84,8 @@ public final class Stage {
     for device in devices {
       do { try device.close() } catch { failure = failure ?? error }
       finalReads += device.reads
+      let words = device.server.errorText
+      if !words.isEmpty { log.add("the server of \(device.server.path) wrote:\n\(words)") }
     }
     devices = []
     if let failure { throw failure }
