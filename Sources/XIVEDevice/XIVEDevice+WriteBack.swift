@@ -35,7 +35,8 @@ extension XIVEDevice {
   /// - Returns: whether there is such a page.
   private func take(_ image: RawSpan, at offset: UInt64, since round: UInt64) -> Bool {
     let start = offset & ~(map.pageByteCount - 1)
-    guard let target = map.target(at: offset), let page = origin(of: image, target, at: start)
+    guard let target = map.target(at: offset), let page = origin(of: image, target, at: start),
+      !isReassigned(page)
     else { return false }
     let slots = ledger.stores(
       in: image, at: WriteBackLedger.Key(offset: offset, generation: page.generation),
@@ -73,11 +74,37 @@ extension XIVEDevice {
       // Where its PHB has gone, its pages have; another may be in its place.
       .filter { $0.kind == .map || phbs[$0.phb.index] === $0.phb }
       .compactMap { $0.old(lisn) }.compactMap { served(lisn, parity, by: $0) }
-    guard !before.isEmpty else { return now }
+    guard !before.isEmpty else {
+      return now.flatMap { isOlder(image, $0, at: start) ? nil : $0 }
+    }
     // Stores may have covered parts of the signature: the page that more of it speaks for.
     return ([now].compactMap { $0 } + before).max {
       agreement(image, $0, at: start) < agreement(image, $1, at: start)
     }
+  }
+
+  /// Whether an image is of an earlier backing whose end has been answered: its generation is lower, and what it names
+  /// is something else. A store over the generation alone is not taken for that.
+  ///
+  /// Before Linux 6.16 the kernel writes copies of pages back, which a zap does not wait for.
+  private func isOlder(_ image: RawSpan, _ page: ServedPage, at start: UInt64) -> Bool {
+    let words = page.signature(at: start).registers
+    func word(_ index: Int) -> UInt64 {
+      let offset = ImageBodies.byteCount + index * 8
+      return UInt64(
+        bigEndian: unsafe image.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+    let generation = PageSignature.generationWord
+    return (1..<words[generation]).contains(word(generation))
+      && PageSignature.backingWords.contains { word($0) != words[$0] }
+  }
+
+  /// Whether a page was of an interrupt that serves another source by now: the store comes too late for it.
+  private func isReassigned(_ page: ServedPage) -> Bool {
+    guard let lisn = page.lisn, case .phb(let phb, let irq) = page.owner,
+      let now = phb.lisn(servedBy: irq)
+    else { return false }
+    return now != lisn
   }
 
   /// As ``served(_:)``, but a PHB's own page is there until its removal has come to its end.

@@ -19,6 +19,10 @@ public struct PageSignature: Hashable, Sendable {
   public static let magic: UInt64 = 0x5849_5645_5041_4745
   /// Where in an image the signature begins.
   public static let offset = 0xfc0
+  /// Which of its eight words say what the page belongs to.
+  public static let backingWords = 2...3
+  /// Which of its eight words is the generation.
+  public static let generationWord = 4
   /// The source of a page that belongs to none.
   public static let noSource = UInt32.max
 
