@@ -19,7 +19,7 @@ final class Notifier: DeviceHost {
   private struct Work {
     /// Ranges of the file whose cached pages are no longer true.
     var stale: [Range<UInt64>] = []
-    /// In the order in which they were published.
+    /// In the order in which they were handed over.
     var orders: [Order] = []
     var isClosed = false
   }

@@ -16,7 +16,8 @@ struct AccessGate: ~Copyable, Sendable {
   private static let stripeCount = 16
   /// The stripes of turn 0, then those of turn 1.
   private let stripes: InlineArray<32, Stripe> = .init { _ in Stripe() }
-  private let turn = Atomic<Int>(0)
+  /// Which of them those who come in now are counted in.
+  let turn = Atomic<Int>(0)
   private let drainers = Mutex(())
 
   /// Looks something up and acts on it; the body must not wait for a request, for the notifier, or for a drain.

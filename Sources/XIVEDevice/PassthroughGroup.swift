@@ -19,6 +19,7 @@ struct PassthroughGroup: AttributeGroup {
     let known = XIVE_PASSTHROUGH_UNMAP | XIVE_PASSTHROUGH_PREFAULT
     guard value.flags & ~known == 0 else { throw .invalid }
     let lisn = try lisn(attribute)
+    try device.check(value.count, from: lisn)
     guard let number = UInt16(exactly: value.phb), let phb = PHBIndex(rawValue: number),
       let irq = UInt16(exactly: value.first_hwirq)
     else { throw .notFound }

@@ -3,7 +3,7 @@ internal import XIVEModel
 
 /// A change of backings on its way: published, while pages of before may still be reachable.
 ///
-/// Constant but for whether it is settled.
+/// Constant but for what has been settled early.
 final class Transition: @unchecked Sendable {
   /// What happens to one source.
   struct Step {
@@ -26,8 +26,8 @@ final class Transition: @unchecked Sendable {
   /// Further sources whose pages are dropped with those of the steps, for they may still be the PHB's.
   let others: [LISN]
   // @unchecked Sendable: the hot-plug lock guards it.
-  /// Whether the states of sources and interrupts have been brought to where the change leaves them.
-  var isSettled = false
+  /// The sources of which another change has settled the step before this one came to its end.
+  var settledEarly: Set<LISN> = []
 
   init(_ kind: Kind, _ steps: [Step], _ phb: PHB, isRemoval: Bool = false, others: [LISN] = []) {
     self.kind = kind
@@ -48,14 +48,15 @@ final class Transition: @unchecked Sendable {
     return low < steps.count && steps[low].lisn == lisn ? steps[low].old : nil
   }
 
-  /// Whether both concern a source or an interrupt, or one of them takes the other's PHB away.
+  /// The steps of another change that concern a source or an interrupt of this one, or the PHB that it takes away.
   ///
-  /// Not two sources of one PHB: what is stored to an old page of one must not suffer from the other.
-  func overlaps(_ other: Transition) -> Bool {
-    if steps.contains(where: { other.old($0.lisn) != nil }) { return true }
-    guard phb === other.phb else { return false }
-    return isRemoval || other.isRemoval
-      || !Set(steps.map(\.irq)).isDisjoint(with: other.steps.map(\.irq))
+  /// Those alone: what is stored to an old page of another source must not suffer.
+  func steps(sharedBy other: Transition) -> [Step] {
+    let isSamePHB = phb === other.phb
+    let irqs = isSamePHB && !isRemoval ? Set(steps.map(\.irq)) : []
+    return other.steps.filter { step in
+      old(step.lisn) != nil || isSamePHB && (isRemoval || irqs.contains(step.irq))
+    }
   }
 
   /// The runs of consecutive sources whose pages have to be dropped.

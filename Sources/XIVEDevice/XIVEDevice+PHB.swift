@@ -101,7 +101,9 @@ extension XIVEDevice {
     case .unfence:
       // Whoever still saw the fence has put its line where it is looked for now.
       gate.drain()
-      gate.pass(stripe: 0) { for irq in found.irqs { perform(.resume, on: irq, of: found) } }
+      for irq in found.irqs {
+        gate.pass(stripe: Int(irq.rawValue)) { _ = perform(.resume, on: irq, of: found) }
+      }
     }
     for irq in found.irqs { refresh(irq, of: found) }
     return Invalidation([])

@@ -58,12 +58,17 @@ extension XIVEDevice {
     return invalidation(transition, prefault: prefault)
   }
 
-  private func pairs(_ run: PassthroughRun) throws(DeviceError) -> (PHB, [(LISN, HardwareIRQ)]) {
-    guard run.count > 0 else { throw .invalid }
-    let first = run.firstLISN.rawValue
-    guard UInt64(first) + UInt64(run.count) <= UInt64(configuration.sourceCount) else {
+  /// Checks the sources of a run.
+  func check(_ count: UInt32, from first: LISN) throws(DeviceError) {
+    guard count > 0 else { throw .invalid }
+    guard UInt64(first.rawValue) + UInt64(count) <= UInt64(configuration.sourceCount) else {
       throw .outOfRange
     }
+  }
+
+  private func pairs(_ run: PassthroughRun) throws(DeviceError) -> (PHB, [(LISN, HardwareIRQ)]) {
+    try check(run.count, from: run.firstLISN)
+    let first = run.firstLISN.rawValue
     guard let phb = phbs[run.phb], !phb.isLeaving,
       UInt64(run.firstIRQ.rawValue) + UInt64(run.count) <= phb.shape.irqCount
     else { throw .notFound }
@@ -80,8 +85,10 @@ extension XIVEDevice {
 
   /// Publishes a change, unless it is to be done wrong. Under the hot-plug lock.
   func begin(_ transition: Transition) -> Transition {
-    // A change of the same sources that has not come to its end must leave their states in order first.
-    for other in transitions.withLock({ $0 }) where other.overlaps(transition) { settle(other) }
+    // A change that has not come to its end must leave what this one needs in order first.
+    for other in transitions.withLock({ $0 }) {
+      for step in transition.steps(sharedBy: other) { settleEarly(step, of: other) }
+    }
     // Before it is published: an image that comes from an old page is known by it.
     transitions.withLock { $0.append(transition) }
     if configuration.sabotage != .zapFirst { publish(transition) }
@@ -91,14 +98,16 @@ extension XIVEDevice {
   private func publish(_ transition: Transition) {
     let phb = transition.phb
     if transition.isRemoval { phb.leave() }
+    if transition.kind == .map {
+      for step in transition.steps { _ = phb.cells.perform(.passThrough, on: step.irq) }
+      // An event that left an interrupt before it was queued is the host's, and must not find the source.
+      gate.drain()
+    }
     for step in transition.steps {
       switch transition.kind {
-      case .map:
-        // In this order: an interrupt that is pending already must not reach the guest before it is queued.
-        _ = phb.cells.perform(.passThrough, on: step.irq)
-        phb.serve(step.lisn, by: step.irq)
+      case .map: phb.serve(step.lisn, by: step.irq)
       case .unmap:
-        engine.perform(.set(.pending), on: step.lisn)
+        engine.perform(.restore, on: step.lisn)
         phb.serve(nil, by: step.irq)
       }
       sources.backings.publish(step.lisn, step.new)
@@ -109,27 +118,34 @@ extension XIVEDevice {
     gate.drain()
   }
 
-  /// Brings states to where a change leaves them, once old pages cannot be stored to. Under the hot-plug lock.
-  private func settle(_ transition: Transition) {
-    guard !transition.isSettled else { return }
-    transition.isSettled = true
-    for step in transition.steps {
-      switch transition.kind {
-      case .map:
-        let old = PQ(rawValue: UInt8(truncatingIfNeeded: engine.perform(.set(.off), on: step.lisn)))
-        // What was queued in the source comes when the guest ends the interrupt that it is handling.
-        if old == .queued { perform(.trigger, on: step.irq, of: transition.phb) }
-      case .unmap:
-        perform(.endOfInterrupt, on: step.irq, of: transition.phb)
-      }
+  /// Brings a source and its interrupt to where a change leaves them, once old pages cannot be stored to. Under the
+  /// hot-plug lock.
+  private func settle(_ step: Transition.Step, of transition: Transition) {
+    switch transition.kind {
+    case .map:
+      let old = PQ(rawValue: UInt8(truncatingIfNeeded: engine.perform(.set(.off), on: step.lisn)))
+      // What was queued in the source comes when the guest ends the interrupt that it is handling.
+      if old == .queued { perform(.trigger, on: step.irq, of: transition.phb) }
+    case .unmap:
+      perform(.endOfInterrupt, on: step.irq, of: transition.phb)
     }
+  }
+
+  /// Does so for another change that is about to be published, while old pages may still be stored to.
+  private func settleEarly(_ step: Transition.Step, of transition: Transition) {
+    guard transition.settledEarly.insert(step.lisn).inserted else { return }
+    // A source that is unmapped before it was switched off stays as it is: triggers of old pages must find it on.
+    guard transition.kind == .unmap else { return }
+    settle(step, of: transition)
   }
 
   /// Ends a change: no page of before can be reached. On the thread that drops pages.
   private func finish(_ transition: Transition) {
     hotplug.withLock { _ in
       if configuration.sabotage == .zapFirst { publish(transition) }
-      settle(transition)
+      for step in transition.steps where !transition.settledEarly.contains(step.lisn) {
+        settle(step, of: transition)
+      }
     }
     transitions.withLock { list in list.removeAll { $0 === transition } }
     ledger.forget { key in self.isGone(key, with: transition) }
@@ -144,7 +160,12 @@ extension XIVEDevice {
     switch map.target(at: key.offset) {
     case .esb(let lisn, _):
       // Their distance tells the order, also where the count has begun anew.
-      transition.old(lisn).map { $0.generation &- key.generation < 1 << 31 } ?? false
+      if let old = transition.old(lisn) {
+        old.generation &- key.generation < 1 << 31
+      } else {
+        transition.others.contains(lisn)
+          && sources.backings[lisn].generation &- key.generation &- 1 < 1 << 31
+      }
     case .phb(let index, _): transition.isRemoval && index == transition.phb.index
     default: false
     }
@@ -158,7 +179,9 @@ extension XIVEDevice {
     var ranges = windows.flatMap { window in runs.map { range(of: $0, window) } }
     if transition.isRemoval { ranges.append(range(of: transition.phb)) }
     counters.zaps.add(UInt64(ranges.count), stripe: 0)
-    return Invalidation(ranges, prefault: prefault ? ranges : []) { [self] in finish(transition) }
+    // What is filled anew would cover the mistake.
+    let refilled = prefault && configuration.sabotage == nil ? ranges : []
+    return Invalidation(ranges, prefault: refilled) { [self] in finish(transition) }
   }
 
   private func range(of run: Range<UInt32>, _ window: ESBWindow) -> Range<UInt64> {

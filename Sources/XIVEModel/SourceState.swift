@@ -61,6 +61,8 @@ public enum SourceEvent: Hashable, Sendable {
   /// A PHB's interrupt is handed to a guest: pending, so that the guest must end it first; queued where one was
   /// pending, so that the guest then gets it.
   case passThrough
+  /// A source gets its own pages back: pending, so that the guest must end it first; queued where it still is.
+  case restore
   /// The source is created or created again: off, keeping what it was told before.
   case create(isLSI: Bool, isAsserted: Bool)
 }
@@ -115,6 +117,10 @@ extension SourceState {
     case .passThrough:
       let old = pq
       pq = old == .pending || old == .queued ? .queued : .pending
+      return SourceOutcome(value: UInt64(old.rawValue))
+    case .restore:
+      let old = pq
+      pq = old == .queued ? .queued : .pending
       return SourceOutcome(value: UInt64(old.rawValue))
     case .create(let lsi, let asserted):
       isLSI = isLSI || lsi

@@ -124,7 +124,7 @@ struct FaultTests {
     }
   }
 
-  @Test("A source served by a PHB has no page here yet, not its own either")
+  @Test("A backing word keeps the largest PHB, interrupt and generation")
   func foreignBacking() throws {
     let phb = try #require(PHBIndex(rawValue: 1_023))
     let word = BackingWord(.phb(phb, HardwareIRQ(rawValue: .max)), generation: .max)

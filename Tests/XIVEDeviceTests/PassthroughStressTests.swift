@@ -96,13 +96,24 @@ struct PassthroughStressTests {
     //  acts on the old page
     //  leaves
     //                              pages may be dropped
+    //
+    // A map waits once more, before it publishes: two more accesses let it through, each holding up the next turn.
     let rig = Rig()
     try change.prepare(rig)
     let isPublished = Atomic<Bool>(false)
     let endedEarly = Atomic<Bool>(false)
-    let cell = rig.device.gate.enter(stripe: 6)
+    let first = rig.device.gate.enter(stripe: 6)
     Threads.run(2) { thread in
       if thread == 0 {
+        var cell = first
+        for turn in change == .map ? [1, 0] : [] {
+          while rig.device.gate.turn.load(ordering: .sequentiallyConsistent) != turn {
+            Threads.yield()
+          }
+          let next = rig.device.gate.enter(stripe: 6)
+          rig.device.gate.leave(cell)
+          cell = next
+        }
         while rig.backing(1) != change.backings.after { Threads.yield() }
         let seen = Threads.sees { isPublished.load(ordering: .sequentiallyConsistent) }
         endedEarly.store(seen, ordering: .sequentiallyConsistent)

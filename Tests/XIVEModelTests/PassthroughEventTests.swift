@@ -9,6 +9,9 @@ struct PassthroughEventTests {
   private static let handedOver: [Row] = [
     (0b10, 0, false), (0b10, 1, false), (0b11, 2, false), (0b11, 3, false),
   ]
+  private static let restored: [Row] = [
+    (0b10, 0, false), (0b10, 1, false), (0b10, 2, false), (0b11, 3, false),
+  ]
   private static let unchanged: [Row] = [
     (0b00, 0, false), (0b01, 0, false), (0b10, 0, false), (0b11, 0, false),
   ]
@@ -41,6 +44,15 @@ struct PassthroughEventTests {
     }
   }
 
+  @Test("Back on its own pages a source is pending, queued if it was queued, and nobody is told")
+  func restore() {
+    check(.restore) {
+      Self.restored[Int($0.pq.rawValue)]
+    } line: {
+      $0.isAsserted
+    }
+  }
+
   @Test("A line that is raised behind a fence is remembered and not told; a message has no line")
   func hold() {
     check(.hold) {
@@ -61,7 +73,7 @@ struct PassthroughEventTests {
 
   private static let events: [SourceEvent] = [
     .trigger, .endOfInterrupt, .get, .set(.queued), .set(.reset), .assert, .deassert, .hold,
-    .resume,
+    .resume, .restore,
     .passThrough, .create(isLSI: true, isAsserted: true),
   ]
 
