@@ -49,7 +49,7 @@ struct LateStoreTests {
     #expect(rig.counters.events == events + 1)
   }
 
-  @Test("An event on its way out of an interrupt is waited for before the interrupt serves a source")
+  @Test("An event on its way out of an interrupt is waited for before that serves a source")
   func eventUnderWay() throws {
     let rig = try Rig.withPHB()
     try rig.setHardwarePQ(2, .reset)
@@ -112,7 +112,7 @@ struct LateStoreTests {
     #expect(rig.hardwarePQ(2) == .pending)
   }
 
-  @Test("What a store left in a removed PHB's page is not put back into the page that took its place")
+  @Test("What a store left in a removed PHB's page is not put back into the page of now")
   func putBackAfterRemoval() throws {
     let rig = try Rig.withPHB()
     try rig.map(1, to: 2)
