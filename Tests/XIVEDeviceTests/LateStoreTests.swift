@@ -121,7 +121,7 @@ struct LateStoreTests {
     _ = kernel.touch(page)
     kernel.store(9, slot: 0xfd0 / 8, page)
     let unmap = try rig.device.unmap(Rig.run(1, 2))
-    let removal = try rig.removePHB()
+    let removal = try rig.device.removePHB(Rig.phb(0))
     for range in removal.ranges { kernel.drop(range) }
     removal.completion()
     // Touched before anything is put back.
