@@ -46,6 +46,7 @@ public struct HarnessOptions: Hashable, Sendable {
     if consumers != usual.consumers { words.append("--consumers \(consumers)") }
     if threads != usual.threads { words.append("--threads \(threads)") }
     if let seconds { words.append("--duration \(seconds)") }
+    if patience != usual.patience { words.append("--patience \(patience)") }
     if let sabotage { words.append("--sabotage \(sabotage.rawValue)") }
     return words.joined(separator: " ")
   }

@@ -1,5 +1,5 @@
 extension RunReport {
-  /// The report in the XML form that JUnit introduced and CI services read.
+  /// The report in the XML form that JUnit introduced and other tools read.
   ///
   /// Source: Apache Ant `src/etc/testcases/taskdefs/optional/junit`, the elements and attributes that its
   /// formatter writes.

@@ -138,7 +138,7 @@ struct ContractMappingTests {
     device.end()
   }
 
-  @Test("M13: what a partial munmap leaves still shows the sources of its file offset")
+  @Test("M13, 6.34: what a partial munmap leaves still shows the sources of its file offset")
   func partialUnmap() throws {
     var device = try ContractDevice(["--create", "0-15"])
     try device.consumer.map(0, at: 4 << 12, pages: 32, of: device.map)

@@ -54,7 +54,7 @@ struct MappingTests {
     #expect(error == .window(pageOffset: 4, pageCount: 17))
   }
 
-  @Test("A private mapping is refused: M10")
+  @Test("M10, 6.34: a private mapping is refused")
   func privateMapping() throws {
     let served = try ServedDevice()
     let device = try XIVEDescriptor(served.path)

@@ -6,7 +6,7 @@ import XIVETestSupport
 
 @testable import XIVEDevice
 
-/// Bugs that others had with passthrough, by their numbers in `xive-contract.md`, section 6: that they are not here.
+/// Bugs that others had with passthrough, numbered as in the project's list of them: that they are not here.
 @Suite("Bugs that others had")
 struct KnownBugTests {
   @Test(
@@ -173,9 +173,9 @@ struct KnownBugTests {
     #expect(rig.counters.events == 0)
   }
 
-  // Six mistakes of the kernel's device: the race is PassthroughRaceTests; the lost event number is P10; offsets,
-  // not positions in a mapping, name pages, so that a split mapping cannot go wrong (MountRangeTests); a private
-  // mapping is the file's business (ContractMappingTests); there are no queues to count yet. What is left:
+  // Six mistakes of the kernel's device, each with a test that bears the number: the race in PassthroughRaceTests, the
+  // lost event number as P10, the mapping that was split as M13 in ContractMappingTests, the private mapping as M10 in
+  // MappingTests of the client; there are no queues to count yet. What is left:
   @Test("6.34: a refused unmapping keeps no lock, and the next request works")
   func noLockKept() throws {
     let rig = try Rig.withPHB()

@@ -114,7 +114,7 @@ struct PassthroughRaceTests {
   }
 
   @Test(
-    "After the answer nobody sees the old page, whenever it was filled",
+    "6.34: after the answer nobody sees the old page, whenever it was filled",
     arguments: BackingChange.allCases, [0, 1, 2, 3])
   func fills(change: BackingChange, page: Int) throws {
     let count = try loads(change, of: page) { kernel, isStale, order in

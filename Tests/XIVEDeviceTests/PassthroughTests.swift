@@ -23,7 +23,7 @@ final class RecordingRouter: EventRouter {
   }
 }
 
-/// The list of `xive-contract.md`, section 7: P1 to P15; P7 and P8 are the suite of stress tests.
+/// What passthrough must do, numbered P1 to P15; P7, P8 and P13 are the suite of stress tests.
 @Suite("Passthrough: what a guest and a host may rely on")
 struct PassthroughTests {
   private static let pages: [ESBGeometry] = [.two4K, .two64K]
@@ -146,6 +146,28 @@ struct PassthroughTests {
   }
 
   // The kernel answers ENODEV; here an interrupt that is not mapped is ENOENT as everything that is not there.
+  @Test("As many PHBs as there are places, each of its own size, with one interrupt mapped")
+  func allPHBs() throws {
+    let count = UInt16(PHBIndex.maximumCount)
+    let rig = Rig(sources: UInt32(count), existing: UInt32(count))
+    for index in 0..<count {
+      let lsis = UInt32(index) % 3
+      try rig.addPHB(index, msis: UInt32(index) % 64 + 1, lsis: lsis)
+      try rig.map(UInt32(index), to: UInt16(index % 64) + UInt16(lsis), phb: index)
+    }
+    for index in 0..<count {
+      let lisn = UInt32(index)
+      let signature = try rig.signature(rig.offset(lisn, .management))
+      #expect(signature?.phb == lisn)
+      let page = rig.ownPage(0, phb: index)
+      let pages = UInt64(lisn % 64 + 1 + lisn % 3)
+      #expect(rig.device.segment(endingAfter: page) == page..<page + pages * 4_096)
+    }
+    for index in 0..<count { try rig.removePHB(index) }
+    #expect((0..<UInt32(count)).allSatisfy { rig.backing($0) == .ipi })
+    #expect(rig.device.segment(endingAfter: rig.ownPage(0, phb: 0)) == nil)
+  }
+
   @Test("P6, differs: unmapping what is not mapped is ENOENT")
   func p6() throws {
     let rig = try Rig.withPHB()
@@ -235,7 +257,7 @@ struct PassthroughTests {
 
   // The kernel programs the LISN as the event's data on each map and unmap, and so loses what the guest had
   // configured. Here neither touches the routing: the router is given the guest's source, which is its only key.
-  @Test("P10, differs: mapping and unmapping never change whose event the router is given")
+  @Test("P10, 6.34, differs: mapping and unmapping never change whose event the router is given")
   func p10() throws {
     let router = RecordingRouter()
     let rig = try Rig.withPHB(watcher: router)

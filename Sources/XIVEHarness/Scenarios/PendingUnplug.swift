@@ -18,7 +18,7 @@ extension Scenario {
       return "\(device.reads) signatures, none wrong"
     }
     try stage.cycles(
-      "every PQ of source and interrupt before the map, every PQ at the unmap",
+      "every PQ of source and interrupt before the map, every PQ at the unmap or the removal",
       expected: "the states of the contract, each event once"
     ) { _ in
       try device.plug(phb, PHBShape(msiCount: 1, lsiCount: 1))
@@ -31,9 +31,15 @@ extension Scenario {
             try device.verify(lisn)
             try device.verify(message)
             try device.setPQ(of: lisn, to: after)
-            try device.unmap(run)
+            if stage.random.next() & 1 == 0 {
+              try device.unmap(run)
+              try device.verify(message)
+            } else {
+              // Pulled as it is, and another of its kind put in.
+              try device.unplug(phb)
+              try device.plug(phb, PHBShape(msiCount: 1, lsiCount: 1))
+            }
             try device.verify(lisn)
-            try device.verify(message)
           }
         }
       }
