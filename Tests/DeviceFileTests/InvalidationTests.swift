@@ -31,23 +31,10 @@ struct InvalidationTests {
     return .init(unique: unique, error: 0, body: rawBytes(out) + input.reversed())
   }
 
-  private func drop(_ range: Range<UInt64>) -> KernelSide.Answer {
-    let body = fuse_notify_inval_inode_out(
-      ino: UInt64(FUSE_ROOT_ID), off: Int64(range.lowerBound), len: Int64(range.count))
-    return .init(unique: 0, error: -Int32(FUSE_NOTIFY_INVAL_INODE.rawValue), body: rawBytes(body))
-  }
-
-  private func store(_ bytes: [UInt8], at offset: UInt64) -> KernelSide.Answer {
-    let body = fuse_notify_store_out(
-      nodeid: UInt64(FUSE_ROOT_ID), offset: offset, size: UInt32(bytes.count), padding: 0)
-    return .init(
-      unique: 0, error: -Int32(FUSE_NOTIFY_STORE.rawValue), body: rawBytes(body) + bytes)
-  }
-
   /// The message that pushes a run of pages.
   private func push(_ device: RecordingDevice, _ run: Range<UInt64>) -> KernelSide.Answer {
     let pages = stride(from: run.lowerBound, to: run.upperBound, by: 4_096)
-    return store(pages.flatMap { device.expectedImage(at: $0) }, at: run.lowerBound)
+    return .store(pages.flatMap { device.expectedImage(at: $0) }, at: run.lowerBound)
   }
 
   private static let input = (0..<16).map { UInt8($0) }
@@ -78,10 +65,10 @@ struct InvalidationTests {
     #expect(handled.mayBlock && handled.answers.isEmpty)
     #expect(device.calls() == [.control(Self.number, Self.input, Opener(handle: 3))])
     let after = kernel.notify()
-    #expect(seen.atCompletion == [ranges.map(drop)])
+    #expect(seen.atCompletion == [ranges.map(KernelSide.Answer.drop)])
     #expect(
       after == [
-        store([1, 2, 3], at: 0x6800), push(device, 0x6000..<0x7000), push(device, 0x8000..<0x9000),
+        .store([1, 2, 3], at: 0x6800), push(device, 0x6000..<0x7000), push(device, 0x8000..<0x9000),
         answer(unique: 77, Self.input),
       ])
   }
@@ -90,12 +77,12 @@ struct InvalidationTests {
   func several() throws {
     let device = RecordingDevice()
     let kernel = try connected(device)
-    var expected = [drop(0x3000..<0x4000)]
+    var expected: [KernelSide.Answer] = [.drop(0x3000..<0x4000)]
     for unique in UInt64(10)..<13 {
       let range = unique << 20..<(unique << 20) + 0x1000
       device.order(Invalidation([range]))
       #expect(kernel.handle(request(unique: unique, Self.input).bytes).answers.isEmpty)
-      expected += [drop(range), answer(unique: unique, Self.input)]
+      expected += [.drop(range), answer(unique: unique, Self.input)]
     }
     kernel.notifier.zap(0x3000..<0x4000)
     #expect(kernel.notify() == expected)

@@ -97,3 +97,20 @@ final class KernelSide {
     return handle(Message(FUSE_INIT, unique: 1, rawBytes(body)).bytes).answers
   }
 }
+
+extension KernelSide.Answer {
+  /// The message that drops a range of pages.
+  static func drop(_ range: Range<UInt64>) -> Self {
+    let body = fuse_notify_inval_inode_out(
+      ino: UInt64(FUSE_ROOT_ID), off: Int64(range.lowerBound), len: Int64(range.count))
+    return .init(unique: 0, error: -Int32(FUSE_NOTIFY_INVAL_INODE.rawValue), body: rawBytes(body))
+  }
+
+  /// The message that stores bytes into pages.
+  static func store(_ bytes: [UInt8], at offset: UInt64) -> Self {
+    let body = fuse_notify_store_out(
+      nodeid: UInt64(FUSE_ROOT_ID), offset: offset, size: UInt32(bytes.count), padding: 0)
+    return .init(
+      unique: 0, error: -Int32(FUSE_NOTIFY_STORE.rawValue), body: rawBytes(body) + bytes)
+  }
+}

@@ -12,19 +12,6 @@ struct NotifierTests {
     return kernel
   }
 
-  private func invalidation(_ range: Range<UInt64>) -> KernelSide.Answer {
-    let body = fuse_notify_inval_inode_out(
-      ino: UInt64(FUSE_ROOT_ID), off: Int64(range.lowerBound), len: Int64(range.count))
-    return .init(unique: 0, error: -Int32(FUSE_NOTIFY_INVAL_INODE.rawValue), body: rawBytes(body))
-  }
-
-  private func store(_ bytes: [UInt8], at offset: UInt64) -> KernelSide.Answer {
-    let body = fuse_notify_store_out(
-      nodeid: UInt64(FUSE_ROOT_ID), offset: offset, size: UInt32(bytes.count), padding: 0)
-    return .init(
-      unique: 0, error: -Int32(FUSE_NOTIFY_STORE.rawValue), body: rawBytes(body) + bytes)
-  }
-
   @Test("Bytes that have changed are stored where they belong, in order")
   func updates() throws {
     let device = RecordingDevice()
@@ -32,7 +19,7 @@ struct NotifierTests {
     device.updates = [
       (0x1_0000_0800, [1, 2, 3, 4, 5, 6, 7, 8]), (0x2800, .init(repeating: 9, count: 1_024)),
     ]
-    let expected = device.updates.map { store($0.bytes, at: $0.offset) }
+    let expected = device.updates.map { KernelSide.Answer.store($0.bytes, at: $0.offset) }
     #expect(kernel.notify() == expected)
   }
 
@@ -45,7 +32,7 @@ struct NotifierTests {
     device.updates = [(0x3800, [1])]
     #expect(
       kernel.notify() == [
-        invalidation(0x3000..<0x5000), invalidation(1 << 40..<1 << 40 + 8), store([1], at: 0x3800),
+        .drop(0x3000..<0x5000), .drop(1 << 40..<1 << 40 + 8), .store([1], at: 0x3800),
       ])
   }
 
@@ -57,7 +44,7 @@ struct NotifierTests {
       let message = Message.write(at: 0x1018, data, handle: 3, flags: flags)
       #expect(kernel.handle(message.bytes).answers.count == 1)
     }
-    #expect(kernel.notify() == [invalidation(0x1018..<0x1020)])
+    #expect(kernel.notify() == [.drop(0x1018..<0x1020)])
   }
 
   @Test("A refused store through the page cache has its page dropped as well")
@@ -65,6 +52,6 @@ struct NotifierTests {
     let kernel = try connected()
     let message = Message.write(at: 0x1018, [1, 2, 3], handle: 3, flags: 0)
     #expect(kernel.handle(message.bytes).answers.first?.error == 22)
-    #expect(kernel.notify() == [invalidation(0x1018..<0x101b)])
+    #expect(kernel.notify() == [.drop(0x1018..<0x101b)])
   }
 }

@@ -46,6 +46,22 @@ struct HotplugTests {
     #expect(run.mountsLeft == 0)
   }
 
+  @Test(
+    "On a terminal it tells how far it is, how fast, and how long it will take",
+    .enabled(if: Requirement.has("script", package: "bsdutils")))
+  func progress() throws {
+    let directory = try TemporaryDirectory()
+    let words = HotplugRun.words(
+      ["plug-unplug", "--cycles", "150", "--seed", "3"], in: directory.path)
+    let run = try ProgramRun(
+      "/usr/bin/script", ["-qec", (["/usr/bin/env"] + words).joined(separator: " "), "/dev/null"])
+    #expect(run.exitCode == 0, "\(run.text)")
+    let line = run.text.split { $0 == "\r" || $0 == "\n" }.last { $0.contains("of 150 cycles") }
+    let text = try #require(line)
+    #expect(text.contains("1/1 plug-unplug: ") && text.contains(" cycles/s, "), "\(text)")
+    #expect(text.contains(" reads/s, ") && text.hasSuffix(" s left"), "\(text)")
+  }
+
   @Test("The text states what was expected and what was seen; JUnit's report holds the same")
   func text() throws {
     let directory = try TemporaryDirectory()

@@ -32,33 +32,17 @@ public enum Built {
 
 /// A directory of its own, gone with its owner.
 public struct TemporaryDirectory: ~Copyable {
+  private let place: TemporaryPlace
+
   /// An absolute path without spaces.
-  public let path: String
+  public var path: String { place.path }
 
   /// Creates an empty directory.
   /// - Throws: ``SupportFailure``.
   public init() throws {
-    var template = Array("/tmp/xive-test-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw SupportFailure("mkdtemp: errno \(errno)") }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit {
-    for name in entries { unsafe unlink(path + "/" + name) }
-    unsafe rmdir(path)
-  }
-
-  private var entries: [String] {
-    guard let directory = unsafe opendir(path) else { return [] }
-    defer { unsafe closedir(directory) }
-    var names: [String] = []
-    while let entry = unsafe readdir(directory) {
-      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != "." && name != ".." { names.append(name) }
+    do { place = try TemporaryPlace("xive-test") } catch {
+      throw SupportFailure("no temporary directory: \(error)")
     }
-    return names
   }
 }
 
