@@ -12,12 +12,24 @@ extension XIVEDevice {
   public func addPHB(_ index: PHBIndex, _ shape: PHBShape) throws(DeviceError) {
     guard shape.irqCount > 0 else { throw .invalid }
     guard shape.irqCount <= UInt64(HardwareIRQ.maximumCount) else { throw .outOfRange }
+    let generation = try hotplug.withLock { generations throws(DeviceError) in
+      try nextGeneration(of: index, generations)
+    }
+    // Built outside the lock, which short requests wait for while nobody else reads requests.
+    let phb = PHB(index, shape, generation: generation)
     try hotplug.withLock { generations throws(DeviceError) in
-      guard phbs[index] == nil else { throw .exists }
-      let generation = generations[index, default: 0] &+ 1
-      phbs.add(PHB(index, shape, generation: generation))
+      // Who came in between has had the place.
+      guard try nextGeneration(of: index, generations) == generation else { throw .exists }
+      phbs.add(phb)
       generations[index] = generation
     }
+  }
+
+  private func nextGeneration(of index: PHBIndex, _ generations: [PHBIndex: UInt32])
+    throws(DeviceError) -> UInt32
+  {
+    guard phbs[index] == nil else { throw .exists }
+    return generations[index, default: 0] &+ 1
   }
 
   /// Removes a PHB, whatever is mapped to it: its sources are on their own pages again, as after
