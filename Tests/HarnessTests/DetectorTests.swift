@@ -2,8 +2,10 @@ import CHarness
 import CXIVE
 import Testing
 import XIVEModel
+import XIVETestSupport
 
-@Suite("Stale-page detector: its rules, one by one")
+@Suite(
+  "Stale-page detector: its rules, one by one", .enabled(if: Requirement.canFault), .hangGuard)
 struct DetectorTests {
   @Test("Announced pages at or above their floor are fine")
   func fine() throws {

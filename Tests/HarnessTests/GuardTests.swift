@@ -3,7 +3,9 @@ import Glibc
 import Testing
 import XIVETestSupport
 
-@Suite("Faults that are not the watcher's", .hangGuard)
+@Suite(
+  "Faults that are not the watcher's", .enabled(if: Requirement.canFault),
+  .hangGuard)
 struct GuardTests {
   /// Runs a round-less watcher on one thread and something else on another.
   private static func besideWatcher(_ body: @escaping @Sendable (Rig) -> Void) throws {

@@ -32,7 +32,8 @@ extension Rig {
   }
 }
 
-@Suite("Guests of KVM", .enabled(if: Guest.isAvailable), .hangGuard)
+@Suite(
+  "Guests of KVM", .enabled(if: Guest.isAvailable), .enabled(if: Requirement.canFault), .hangGuard)
 struct GuestTests {
   @Test("A guest reads all pages in all rounds and never leaves", arguments: [false, true])
   func fine(_ isReadOnly: Bool) throws {

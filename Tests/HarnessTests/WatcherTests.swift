@@ -5,7 +5,9 @@ import SystemCalls
 import Testing
 import XIVETestSupport
 
-@Suite("Watchers beside an operator that changes pages", .hangGuard)
+@Suite(
+  "Watchers beside an operator that changes pages", .enabled(if: Requirement.canFault),
+  .hangGuard)
 struct WatcherTests {
   private static let watchers: UInt32 = 2
   private static let operations: UInt64 = 3000

@@ -1,6 +1,7 @@
 import Glibc
 import Testing
 import XIVEModel
+import XIVETestSupport
 
 @testable import XIVEDevice
 
@@ -19,15 +20,10 @@ struct MemoryTests {
     return (all - shared) * 4_096
   }
 
-  /// Whether a sanitizer is linked in, whose own memory would be counted.
-  static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in
-    unsafe dlsym(nil, name) != nil
-  }
-
   // In a process of its own, where no other test allocates.
   @Test(
     "All tables of a device together take no more than 32 bytes a source",
-    .enabled(if: !isSanitized, "a sanitizer's memory would be counted"))
+    .enabled(if: !Requirement.isSanitized, "a sanitizer's memory would be counted"))
   func bytesPerSource() async {
     await #expect(processExitsWith: .success) {
       let count: UInt32 = 262_144

@@ -130,7 +130,7 @@ struct PassthroughStressTests {
   // In a process of its own, where no other test allocates.
   @Test(
     "P13: after 100,000 cycles of mapping and unmapping nothing has grown",
-    .enabled(if: !MemoryTests.isSanitized, "a sanitizer's memory would be counted"))
+    .enabled(if: !Requirement.isSanitized, "a sanitizer's memory would be counted"))
   func cycles() async {
     await #expect(processExitsWith: .success) {
       let rig = try Rig.withPHB()

@@ -40,6 +40,17 @@ public enum Requirement {
       .map { "\($0)/\(program)" }.first { unsafe access($0, X_OK) == 0 }
   }
 
+  /// Whether a sanitizer's runtime is in this process: it counts as memory, and takes signals for itself.
+  public static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in
+    unsafe dlsym(nil, name) != nil
+  }
+
+  /// Whether this process can take faults on purpose.
+  public static var canFault: Bool {
+    if isSanitized { print("skipped: a sanitizer's runtime does not let its process take faults") }
+    return !isSanitized
+  }
+
   /// Reads a variable of the environment.
   /// - Parameter name: its name.
   /// - Returns: its value, or nil.
