@@ -68,7 +68,7 @@ public struct OverlaidMapping: ~Copyable, Sendable {
   }
 
   /// Where overlays are, as byte offsets in the mapping, in the order in which they were laid.
-  public var overlays: [Range<Int>] { places.withLock { $0 } }
+  var overlays: [Range<Int>] { places.withLock { $0 } }
 
   /// Lays parts of the file over a place of the mapping, all or nothing.
   /// - Parameters:
