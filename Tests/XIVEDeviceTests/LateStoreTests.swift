@@ -8,6 +8,22 @@ import XIVETestSupport
 
 @Suite("Stores to old pages that arrive late, and events on their way out")
 struct LateStoreTests {
+  /// A kernel whose consumer has stored to a page, which has not been written back.
+  private func stored(_ rig: Rig, _ value: UInt64, at offset: Int, _ page: UInt64) -> FakeKernel {
+    let kernel = FakeKernel(rig)
+    _ = kernel.touch(page)
+    kernel.store(value, slot: offset / 8, page)
+    return kernel
+  }
+
+  /// Source 1 mapped to interrupt 2, and a store to its management page.
+  private func mapped(storing value: UInt64, at offset: Int) throws -> (Rig, FakeKernel, UInt64) {
+    let rig = try Rig.withPHB()
+    try rig.map(1, to: 2)
+    let page = rig.offset(1, .management)
+    return (rig, stored(rig, value, at: offset, page), page)
+  }
+
   /// When the kernel writes an old page back by itself.
   enum Moment: CaseIterable { case afterMap, afterUnmap, inZap }
 
@@ -17,10 +33,8 @@ struct LateStoreTests {
   func undoneMap(moment: Moment, pq: PQ) throws {
     let rig = try Rig.withPHB()
     rig.setPQ(1, pq)
-    let kernel = FakeKernel(rig)
     let page = rig.offset(1, .trigger)
-    _ = kernel.touch(page)
-    kernel.store(0, slot: 0, page)
+    let kernel = stored(rig, 0, at: 0, page)
     let events = rig.counters.events
     let map = try rig.device.map(Rig.run(1, 2))
     if moment == .afterMap { kernel.writeBack(page) }
@@ -36,10 +50,8 @@ struct LateStoreTests {
   func partlyUndoneMap() throws {
     let rig = try Rig.withPHB()
     rig.setPQ(2, .reset)
-    let kernel = FakeKernel(rig)
     let page = rig.offset(2, .trigger)
-    _ = kernel.touch(page)
-    kernel.store(0, slot: 0, page)
+    let kernel = stored(rig, 0, at: 0, page)
     let events = rig.counters.events
     let map = try rig.device.map(Rig.run(1, 1, count: 2))
     let unmap = try rig.device.unmap(Rig.run(1, 1))
@@ -99,12 +111,7 @@ struct LateStoreTests {
 
   @Test("A store to an old page of an interrupt that serves another source by now is dropped")
   func reassigned() throws {
-    let rig = try Rig.withPHB()
-    try rig.map(1, to: 2)
-    let kernel = FakeKernel(rig)
-    let page = rig.offset(1, .management)
-    _ = kernel.touch(page)
-    kernel.store(0, slot: 0xc00 / 8, page)
+    let (rig, kernel, _) = try mapped(storing: 0, at: 0xc00)
     let unmap = try rig.device.unmap(Rig.run(1, 2))
     let map = try rig.device.map(Rig.run(3, 2))
     kernel.carryOut(unmap)
@@ -114,12 +121,7 @@ struct LateStoreTests {
 
   @Test("What a store left in a removed PHB's page is not put back into the page of now")
   func putBackAfterRemoval() throws {
-    let rig = try Rig.withPHB()
-    try rig.map(1, to: 2)
-    let kernel = FakeKernel(rig)
-    let page = rig.offset(1, .management)
-    _ = kernel.touch(page)
-    kernel.store(9, slot: 0xfd0 / 8, page)
+    let (rig, kernel, page) = try mapped(storing: 9, at: 0xfd0)
     let unmap = try rig.device.unmap(Rig.run(1, 2))
     let removal = try rig.device.removePHB(Rig.phb(0))
     for range in removal.ranges { kernel.drop(range) }
