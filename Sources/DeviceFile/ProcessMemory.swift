@@ -5,7 +5,7 @@ internal import PagedDevice
 ///
 /// The thread cannot end meanwhile, so that its number stays its own. Reading may fault on pages of the
 /// device file itself, which another request thread then serves.
-struct ProcessMemory: CallerMemory {
+struct ProcessMemory: Caller {
   /// The thread as this process sees it; 0 when it lives in a process namespace that cannot be seen.
   let threadID: Int32
 
@@ -24,4 +24,12 @@ struct ProcessMemory: CallerMemory {
     }
     guard threadID > 0, count == bytes.count else { throw .badAddress }
   }
+
+  func share(_ descriptor: Int32, offset: UInt64, byteCount: UInt64) throws(DeviceError)
+    -> any SharedMemory
+  {
+    throw .notPermitted
+  }
+
+  func isDevice(_ descriptor: Int32) throws(DeviceError) -> Bool { throw .notPermitted }
 }

@@ -39,6 +39,13 @@ final class SessionContext: Sendable {
     return info
   }
 
+  /// Tells the device that a descriptor has gone, and has its pages dropped.
+  func closed(_ opener: Opener) {
+    guard let invalidation = device.closed(opener) else { return }
+    // Once the notifier has ended nobody is left to see a page.
+    _ = notifier.carryOut(invalidation) {}
+  }
+
   static func of(_ request: fuse_req_t?) -> SessionContext? {
     guard let data = unsafe fuse_req_userdata(request) else { return nil }
     return unsafe Unmanaged<SessionContext>.fromOpaque(data).takeUnretainedValue()
@@ -116,14 +123,14 @@ private nonisolated func openFile(
   unsafe info.pointee.fh = opener.handle
   // Without this each open would drop the pages that all others have mapped.
   unsafe cfuse3_keep_pages(info)
-  if unsafe fuse_reply_open(request, info) != 0 { context.device.closed(opener) }
+  if unsafe fuse_reply_open(request, info) != 0 { context.closed(opener) }
 }
 
 private nonisolated func releaseFile(
   _ request: fuse_req_t?, _ inode: fuse_ino_t, _ info: UnsafeMutablePointer<fuse_file_info>?
 ) {
   if let context = unsafe SessionContext.of(request), let info = unsafe info {
-    context.device.closed(Opener(handle: unsafe info.pointee.fh))
+    context.closed(Opener(handle: unsafe info.pointee.fh))
   }
   _ = unsafe fuse_reply_err(request, 0)
 }
@@ -148,7 +155,7 @@ private nonisolated func controlFile(
   var control = ControlRequest(
     number: number, input: bytes, outputByteCount: outputByteCount,
     opener: Opener(handle: unsafe info.pointee.fh),
-    memory: ProcessMemory(threadID: unsafe caller.pointee.pid))
+    caller: ProcessMemory(threadID: unsafe caller.pointee.pid))
   do {
     let result = try context.device.control(&control)
     let answer = unsafe ControlAnswer(

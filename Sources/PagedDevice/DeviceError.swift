@@ -6,14 +6,16 @@ public struct PageFault: Error, Hashable, Sendable {
 
 /// Why a device refuses an access or a request; the raw value is Linux's error number.
 public enum DeviceError: Int32, Error, Hashable, Sendable, CaseIterable {
+  /// The server may not do that to the caller. The corresponding C error is `EPERM`.
+  case notPermitted = 1
   /// No such object. The corresponding C error is `ENOENT`.
   case notFound = 2
   /// The device has no such attribute, or no such thing now. The corresponding C error is `ENXIO`.
   case noSuchAttribute = 6
   /// A number is out of range. The corresponding C error is `E2BIG`.
   case outOfRange = 7
-  /// The descriptor may not change anything. The corresponding C error is `EBADF`.
-  case readOnlyDescriptor = 9
+  /// The descriptor is none, or may not change anything. The corresponding C error is `EBADF`.
+  case badDescriptor = 9
   /// There is no memory for it. The corresponding C error is `ENOMEM`.
   case outOfMemory = 12
   /// The caller's memory cannot be read or written. The corresponding C error is `EFAULT`.

@@ -93,9 +93,20 @@ public protocol PagedDevice: AnyObject, Sendable {
   /// - Returns: byte offsets of the run, or nil when there is none.
   func segment(endingAfter offset: UInt64) -> Range<UInt64>?
 
+  /// Whether a descriptor is readable in the sense of `poll`.
+  ///
+  /// Must not wait. When it is not, the device keeps `waker` until the descriptor becomes readable, wakes it then,
+  /// once, and forgets it; a later call for the same descriptor replaces it, ``closed(_:)`` drops it.
+  /// - Parameters:
+  ///   - opener: the descriptor.
+  ///   - waker: wakes those who wait for it.
+  /// - Returns: whether there is something to read now.
+  func isReadable(_ opener: Opener, orWake waker: PollWaker) -> Bool
+
   /// Tells that a descriptor's last reference has gone.
   /// - Parameter opener: the descriptor.
-  func closed(_ opener: Opener)
+  /// - Returns: pages that went with it; nobody waits for that.
+  func closed(_ opener: Opener) -> Invalidation?
 }
 
 /// What a simple device does without: registers that only mappings reach, that never change by themselves, and
@@ -133,8 +144,11 @@ extension PagedDevice {
   /// Lists no pages, which keeps nobody from touching them.
   public func segment(endingAfter offset: UInt64) -> Range<UInt64>? { nil }
 
+  /// Always says so.
+  public func isReadable(_ opener: Opener, orWake waker: PollWaker) -> Bool { true }
+
   /// Does nothing.
-  public func closed(_ opener: Opener) {}
+  public func closed(_ opener: Opener) -> Invalidation? { nil }
 
   /// Takes the image without asking how old it is.
   public func writeBack(_ image: RawSpan, at offset: UInt64, since round: UInt64) {
@@ -143,6 +157,18 @@ extension PagedDevice {
 
   /// Says that updates are not counted.
   public var updateRound: UInt64 { 0 }
+}
+
+/// Wakes those who wait in `poll` or `epoll` for one descriptor; they ask again.
+public struct PollWaker: Sendable {
+  private let wakeUp: @Sendable () -> Void
+
+  /// Creates a waker.
+  /// - Parameter wakeUp: what wakes them; must not wait, and may be called from any thread.
+  public init(_ wakeUp: @escaping @Sendable () -> Void) { self.wakeUp = wakeUp }
+
+  /// Wakes them. Does not wait; safe from any thread and on every path.
+  public func wake() { wakeUp() }
 }
 
 /// What a device may ask of whoever serves it.

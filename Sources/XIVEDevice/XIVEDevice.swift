@@ -61,7 +61,8 @@ public final class XIVEDevice: PagedDevice {
 
   /// Does nothing: no state hangs on a descriptor yet.
   /// - Parameter opener: the descriptor that has gone.
-  public func closed(_ opener: Opener) {}
+  /// - Returns: nil.
+  public func closed(_ opener: Opener) -> Invalidation? { nil }
 
   /// Creates a source, or creates it again: PQ 01, keeping what earlier calls set.
   /// - Parameters:

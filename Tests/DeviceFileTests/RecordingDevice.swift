@@ -72,7 +72,7 @@ final class RecordingDevice: PagedDevice {
   func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
     note(.store(offset, bytes.array, opener))
     guard bytes.byteCount == 8 else { throw .invalid }
-    guard opener.isWritable else { throw .readOnlyDescriptor }
+    guard opener.isWritable else { throw .badDescriptor }
   }
 
   func writeBack(_ image: RawSpan, at offset: UInt64) { note(.writeBack(offset, image.array)) }
@@ -114,7 +114,10 @@ final class RecordingDevice: PagedDevice {
     segments.first { $0.upperBound > offset }
   }
 
-  func closed(_ opener: Opener) { note(.closed(opener)) }
+  func closed(_ opener: Opener) -> Invalidation? {
+    note(.closed(opener))
+    return nil
+  }
 }
 
 extension RawSpan {

@@ -91,13 +91,13 @@ struct ExactAccessTests {
         if (0x800..<0xc00).contains(offset) {
           #expect(try rig.load(management, by: Rig.reader) == UInt64(pq.rawValue))
         } else {
-          rig.expectRefused(.readOnlyDescriptor) { () throws(DeviceError) in
+          rig.expectRefused(.badDescriptor) { () throws(DeviceError) in
             try rig.load(management, by: Rig.reader)
           }
         }
         #expect(try rig.load(trigger, by: Rig.reader) == .max)
         for page in [management, trigger] {
-          rig.expectRefused(.readOnlyDescriptor) { () throws(DeviceError) in
+          rig.expectRefused(.badDescriptor) { () throws(DeviceError) in
             try rig.store(page, by: Rig.reader)
           }
         }

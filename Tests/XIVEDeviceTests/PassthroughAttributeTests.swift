@@ -25,14 +25,14 @@ extension Rig {
         input: UInt32(0).memoryBytes + group.memoryBytes + attribute.memoryBytes
           + UInt64(0x7000).memoryBytes,
         outputByteCount: 0, opener: opener,
-        memory: FakeMemory([0x7000: payload]))
+        caller: FakeMemory([0x7000: payload]))
     case .inline:
       let padding = [UInt8](repeating: 0, count: Int(XIVE_ATTR_DATA_SIZE) - payload.count)
       request = ControlRequest(
         number: xive_set_attr_request,
         input: UInt32(0).memoryBytes + group.memoryBytes + attribute.memoryBytes + payload
           + padding,
-        outputByteCount: 128, opener: opener, memory: FakeMemory())
+        outputByteCount: 128, opener: opener, caller: FakeMemory())
     }
     _ = try device.control(&request)
     request.invalidation?.completion()
@@ -264,7 +264,7 @@ struct PassthroughAttributeTests {
   func readOnly(group: UInt32, attribute: UInt64, words: [UInt32]) throws {
     let rig = try rig()
     for route in Self.routes {
-      rig.expectNothing(.readOnlyDescriptor) { () throws(DeviceError) in
+      rig.expectNothing(.badDescriptor) { () throws(DeviceError) in
         try rig.set(group, attribute, words, route, by: Rig.reader)
       }
       #expect(throws: Never.self) { try rig.get(group, group == Self.phb ? 0 : 1, route, 2) }

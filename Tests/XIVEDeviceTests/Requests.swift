@@ -14,7 +14,7 @@ enum KVMRequest: UInt32, CaseIterable {
 }
 
 /// A caller whose memory is a list of 8-byte cells, and who writes down every access to it.
-final class FakeMemory: CallerMemory {
+final class FakeMemory: Caller {
   enum Access: Hashable {
     case read(UInt64, Int)
     case write(UInt64, [UInt8])
@@ -22,6 +22,10 @@ final class FakeMemory: CallerMemory {
 
   private let bytes: [UInt64: [UInt8]]
   private let isWritable: Bool
+  /// What its descriptors share.
+  var shared: [Int32: SharedBytes] = [:]
+  /// Its descriptors of the device's file.
+  var deviceDescriptors: Set<Int32> = []
   private(set) var accesses: [Access] = []
 
   /// What can be read, by address; everything else faults.
@@ -44,18 +48,53 @@ final class FakeMemory: CallerMemory {
     accesses.append(.write(address, bytes))
     guard isWritable else { throw .badAddress }
   }
+
+  func share(_ descriptor: Int32, offset: UInt64, byteCount: UInt64) throws(DeviceError)
+    -> any SharedMemory
+  {
+    guard let memory = shared[descriptor] else { throw .badDescriptor }
+    guard offset == 0, byteCount <= UInt64(memory.byteCount) else { throw .invalid }
+    return memory
+  }
+
+  func isDevice(_ descriptor: Int32) throws(DeviceError) -> Bool {
+    if deviceDescriptors.contains(descriptor) { return true }
+    guard shared[descriptor] != nil else { throw .badDescriptor }
+    return false
+  }
+}
+
+/// Memory that a test shares with the device.
+@safe
+final class SharedBytes: SharedMemory, @unchecked Sendable {
+  // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; tests read it when nobody writes.
+  let bytes: UnsafeMutableRawBufferPointer
+  let byteCount: Int
+
+  init(byteCount: Int) {
+    self.byteCount = byteCount
+    unsafe bytes = .allocate(byteCount: byteCount, alignment: 65_536)
+    unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+  }
+
+  deinit { unsafe bytes.deallocate() }
+
+  /// A word as the guest reads it.
+  func entry(at offset: Int) -> UInt32 {
+    UInt32(bigEndian: unsafe bytes.load(fromByteOffset: offset, as: UInt32.self))
+  }
 }
 
 extension Rig {
   /// One request, as the file passes it on: the answer has the size that the number encodes.
   func control(
     _ number: UInt32, _ input: [UInt8], by opener: Opener = writer,
-    memory: any CallerMemory = FakeMemory()
+    memory: any Caller = FakeMemory()
   ) throws(DeviceError) -> [UInt8] {
     let reads = number >> 31 == 1
     var request = ControlRequest(
       number: number, input: input, outputByteCount: reads ? Int(number >> 16 & 0x3fff) : 0,
-      opener: opener, memory: memory)
+      opener: opener, caller: memory)
     let result = try device.control(&request)
     precondition(result == 0, "no attribute returns anything else")
     return request.output

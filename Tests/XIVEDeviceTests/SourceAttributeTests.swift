@@ -123,10 +123,10 @@ struct SourceAttributeTests {
   func readOnly() {
     let rig = rig()
     let memory = FakeMemory(at: 0x1000, 0)
-    rig.expectRefused(.readOnlyDescriptor) { () throws(DeviceError) in
+    rig.expectRefused(.badDescriptor) { () throws(DeviceError) in
       try rig.kvm(.set, group: group, 1, at: 0x1000, by: Rig.reader, memory: memory)
     }
-    rig.expectRefused(.readOnlyDescriptor) { () throws(DeviceError) in
+    rig.expectRefused(.badDescriptor) { () throws(DeviceError) in
       _ = try rig.inline(xive_set_attr_request, group: group, 1, by: Rig.reader)
     }
     #expect(memory.accesses.isEmpty)

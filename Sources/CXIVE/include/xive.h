@@ -311,6 +311,9 @@ XIVE_ASSERT_SIZE(struct xive_eq, 64);
 #define XIVE_GROUP_TABLES 0x46u
 /// Group 0x50: what the device is and has done. Get only. `attr` is one of XIVE_INFO_*.
 #define XIVE_GROUP_INFO 0x50u
+/// Group 0x51: END `attr` as firmware writes it, see xive_end_index(). Set and get: struct xive_end.
+/// For what group 4 does not offer: coalescing, escalation, silence, other queue sizes.
+#define XIVE_GROUP_END 0x51u
 
 /// xive_phb.flags: the PHB's pages take StoreEOI.
 #define XIVE_PHB_STORE_EOI 1u
@@ -424,9 +427,38 @@ struct xive_memory {
 };
 XIVE_ASSERT_SIZE(struct xive_memory, 32);
 
+/// An END in the byte order of the host: words 0 to 7. QEMU include/hw/ppc/xive_regs.h, XiveEND;
+/// word 1 is ESn, ESe, generation and index, words 2 and 3 the queue's guest-physical address.
+/// All zero disables it. EINVAL for a format 1 END and for a queue that is not aligned to its size or
+/// not in guest memory; E2BIG for an END that the device does not have.
+struct xive_end {
+  __u32 word[8];
+};
+XIVE_ASSERT_SIZE(struct xive_end, 32);
+
+// Bits of an END that are no number. QEMU include/hw/ppc/xive_regs.h, END_W0_*.
+#define XIVE_END_W0_VALID 0x80000000u
+#define XIVE_END_W0_ENQUEUE 0x40000000u
+#define XIVE_END_W0_UCOND_NOTIFY 0x20000000u
+#define XIVE_END_W0_BACKLOG 0x10000000u
+#define XIVE_END_W0_ESCALATE 0x04000000u
+#define XIVE_END_W0_UNCOND_ESCALATE 0x02000000u
+#define XIVE_END_W0_SILENT_ESCALATE 0x01000000u
+#define XIVE_END_W0_QSIZE 0x000f0000u
+#define XIVE_END_W1_ESN 0xc0000000u
+#define XIVE_END_W1_ESE 0x30000000u
+#define XIVE_END_W1_GENERATION 0x00400000u
+#define XIVE_END_W1_PAGE_OFF 0x003fffffu
+
+/// NVT of a server, END word 6 bits 18-0: what its OS context is pushed as. QEMU
+/// include/hw/ppc/spapr_xive.h and hw/intc/spapr_xive.c, SPAPR_XIVE_NVT_BASE.
+#define XIVE_NVT_BASE 0x400u
+
 /// Attributes of XIVE_GROUP_INFO.
 #define XIVE_INFO_GEOMETRY 0u
 #define XIVE_INFO_COUNTERS 1u
+#define XIVE_INFO_DELIVERY 2u
+#define XIVE_INFO_GUEST_ERRORS 3u
 
 /// xive_info_geometry.flags: sources take StoreEOI.
 #define XIVE_INFO_STORE_EOI 1u
@@ -459,6 +491,38 @@ struct xive_info_counters {
 };
 XIVE_ASSERT_SIZE(struct xive_info_counters, 112);
 XIVE_STATIC_ASSERT(sizeof(struct xive_info_counters) <= XIVE_ATTR_DATA_SIZE, "fits inline");
+
+/// What became of the events since the device was started.
+struct xive_info_delivery {
+  __u64 entries;      ///< written into event queues
+  __u64 notified;     ///< pending bits given to a vCPU that runs
+  __u64 backlogged;   ///< pending bits kept in the NVT of a vCPU that does not
+  __u64 coalesced;    ///< stopped by ESn or ESe
+  __u64 escalated;    ///< passed on to another END
+  __u64 masked;       ///< dropped: the source's EAS, or the END's priority, is masked
+  __u64 undelivered;  ///< dropped: the vCPU does not run and its END keeps no backlog
+  __u64 vcpus;        ///< connected now
+  __u64 zero[6];
+};
+XIVE_ASSERT_SIZE(struct xive_info_delivery, 112);
+
+/// What guests did wrong since the device was started, each kind by itself: hardware drops it, too.
+struct xive_info_guest_errors {
+  __u64 absent_page;    ///< an access to a page that does not exist, is fenced, or an END that is not valid
+  __u64 esb_operation;  ///< a load or a store that an ESB page does not know
+  __u64 end_store;      ///< a store to an END's ESB page
+  __u64 tima_access;    ///< a TIMA access of a size or in a view that its register does not take
+  __u64 tima_store;     ///< a store to a mapped TIMA page, which is only memory
+  __u64 eas_invalid;    ///< an event of a source without a valid EAS
+  __u64 end_invalid;    ///< an event for an END that is not valid, or that the device does not have
+  __u64 nvt_invalid;    ///< an event for an NVT that is not valid
+  __u64 cam_duplicate;  ///< an event for an NVT that more than one ring answers to
+  __u64 escalation_loop;  ///< an event that was escalated without end
+  __u64 context;        ///< a pull of a context that is not valid
+  __u64 image;          ///< a written-back image of a page that is not there
+  __u64 zero[2];
+};
+XIVE_ASSERT_SIZE(struct xive_info_guest_errors, 112);
 
 // MARK: - Attribute values
 

@@ -28,7 +28,7 @@ extension AttributeGroup {
 /// An attribute's value: behind a pointer into the caller, or inline in the request.
 enum AttributePayload {
   /// At an address in the caller's memory.
-  case pointer(UInt64, any CallerMemory)
+  case pointer(UInt64, any Caller)
   /// In the request itself.
   case inline([UInt8])
 

@@ -53,7 +53,7 @@ extension XIVEDevice {
 
   private func pointerAttribute(_ request: inout ControlRequest, _ verb: Verb) throws(DeviceError) {
     guard request.input.count == AttributeRequest.kvmByteCount else { throw .invalid }
-    var payload = AttributePayload.pointer(request.input.value(at: 16), request.memory)
+    var payload = AttributePayload.pointer(request.input.value(at: 16), request.caller)
     request.invalidation = try perform(
       verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
   }
@@ -81,7 +81,7 @@ extension XIVEDevice {
     case .get:
       try group.get(attribute, &payload)
     case .set:
-      guard opener.isWritable else { throw .readOnlyDescriptor }
+      guard opener.isWritable else { throw .badDescriptor }
       return try group.set(attribute, &payload)
     }
     return nil

@@ -13,7 +13,7 @@ extension XIVEDevice {
   ///   - bytes: filled with the register, big-endian.
   ///   - opener: the descriptor that it comes from; without write permission only loads without effect work.
   /// - Throws: ``/PagedDevice/DeviceError/invalid`` for a size or offset that no page takes,
-  ///   ``/PagedDevice/DeviceError/readOnlyDescriptor`` for a load that would change the source.
+  ///   ``/PagedDevice/DeviceError/badDescriptor`` for a load that would change the source.
   public func load(at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener)
     throws(DeviceError)
   {
@@ -22,7 +22,7 @@ extension XIVEDevice {
       guard let page = served(target),
         let event = event(for: .load(at: offset, of: page.half), on: page)
       else { return nil }
-      guard event == .get || opener.isWritable else { throw .readOnlyDescriptor }
+      guard event == .get || opener.isWritable else { throw .badDescriptor }
       return perform(event, on: page)
     }
     if loaded == nil { counters.guestErrors.add(1, stripe: 0) }
@@ -46,10 +46,10 @@ extension XIVEDevice {
   ///   - offset: byte offset in the file.
   ///   - opener: the descriptor that it comes from.
   /// - Throws: ``/PagedDevice/DeviceError/invalid`` for a size or offset that no page takes,
-  ///   ``/PagedDevice/DeviceError/readOnlyDescriptor`` without write permission.
+  ///   ``/PagedDevice/DeviceError/badDescriptor`` without write permission.
   public func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
     let target = try target(at: offset, byteCount: bytes.byteCount)
-    guard opener.isWritable else { throw .readOnlyDescriptor }
+    guard opener.isWritable else { throw .badDescriptor }
     let isTaken = gate.pass(stripe: stripe(of: offset)) {
       guard let page = served(target),
         let event = event(for: .store(at: offset, of: page.half), on: page)
