@@ -28,7 +28,7 @@ extension Session {
 private final class PagePush {
   // SAFETY: allocated in `init`, freed in `deinit`, used by one thread.
   private let parts: UnsafeMutablePointer<iovec>
-  private let tails: UnsafeMutablePointer<PageImage.Tail>
+  private let lines: UnsafeMutablePointer<PageImage.Line>
   private var start: UInt64 = 0
   private var pageCount = 0
   private var partCount = 0
@@ -39,31 +39,24 @@ private final class PagePush {
   private static let headerParts = 2
 
   init() {
-    unsafe parts = .allocate(capacity: Self.headerParts + 2 * Self.capacity)
-    unsafe tails = .allocate(capacity: Self.capacity)
+    unsafe parts = .allocate(
+      capacity: Self.headerParts + PageImage.maximumPartCount * Self.capacity)
+    unsafe lines = .allocate(capacity: PageImage.maximumLineCount * Self.capacity)
   }
 
   deinit {
     unsafe parts.deallocate()
-    unsafe tails.deallocate()
+    unsafe lines.deallocate()
   }
 
   var isFull: Bool { pageCount == Self.capacity }
 
   func append(_ image: PageImage, at offset: UInt64) {
     if pageCount == 0 { start = offset }
-    unsafe add(UnsafeMutableRawPointer(mutating: image.body.baseAddress), image.body.count)
-    if unsafe image.body.count < PageImage.byteCount {
-      unsafe tails[pageCount] = image.tail
-      unsafe add(tails + pageCount, PageImage.byteCount - image.body.count)
-    }
+    partCount += unsafe image.name(
+      in: parts + Self.headerParts + partCount,
+      lines: lines + pageCount * PageImage.maximumLineCount)
     pageCount += 1
-  }
-
-  @unsafe
-  private func add(_ base: UnsafeMutableRawPointer?, _ count: Int) {
-    unsafe parts[Self.headerParts + partCount] = iovec(iov_base: base, iov_len: count)
-    partCount += 1
   }
 
   /// Sends what there is, if there is anything.

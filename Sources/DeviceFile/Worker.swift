@@ -19,7 +19,7 @@ final class Worker {
   /// Which updates the request that was received knows for certain.
   private var round: UInt64 = 0
   private let parts: UnsafeMutablePointer<iovec>
-  private let tails: UnsafeMutablePointer<PageImage.Tail>
+  private let lines: UnsafeMutablePointer<PageImage.Line>
 
   private static let maximumPages = WireRequest.maximumByteCount / PageImage.byteCount
 
@@ -33,14 +33,14 @@ final class Worker {
     self.notifier = notifier
     self.waiting = waiting
     self.observer = observer
-    unsafe parts = .allocate(capacity: 1 + 2 * Self.maximumPages)
-    unsafe tails = .allocate(capacity: Self.maximumPages)
+    unsafe parts = .allocate(capacity: 1 + PageImage.maximumPartCount * Self.maximumPages)
+    unsafe lines = .allocate(capacity: PageImage.maximumLineCount * Self.maximumPages)
   }
 
   deinit {
     unsafe free(buffer.mem)
     unsafe parts.deallocate()
-    unsafe tails.deallocate()
+    unsafe lines.deallocate()
   }
 
   /// Reads one request, without waiting.
@@ -122,15 +122,8 @@ final class Worker {
     for page in 0..<byteCount / PageImage.byteCount {
       do {
         let image = try device.image(at: offset + UInt64(page * PageImage.byteCount))
-        let body = unsafe UnsafeMutableRawPointer(mutating: image.body.baseAddress)
-        unsafe parts[part] = iovec(iov_base: body, iov_len: image.body.count)
-        part += 1
-        if unsafe image.body.count < PageImage.byteCount {
-          unsafe tails[page] = image.tail
-          unsafe parts[part] = iovec(
-            iov_base: tails + page, iov_len: PageImage.byteCount - image.body.count)
-          part += 1
-        }
+        part += unsafe image.name(
+          in: parts + part, lines: lines + page * PageImage.maximumLineCount)
       } catch {
         reply.fail(ENXIO)
         return false

@@ -1,31 +1,40 @@
-/// The image of 4 KiB of the file: a prebuilt body and a short tail of its own.
+/// The image of 4 KiB of the file: a prebuilt body, and a short head and tail of its own.
 ///
-/// The body is shared by all pages that look alike and is never copied; the tail, at most 64 bytes, is what
-/// makes a page this page.
+/// The body is shared by all pages that look alike and is never copied; head and tail, at most 64 bytes each, are
+/// what makes a page this page.
 @safe
 public struct PageImage {
   /// Bytes of an image: what the kernel fills at a time.
   public static let byteCount = 4_096
 
-  /// The tail's 64 bytes, as they lie in memory.
-  public typealias Tail = InlineArray<8, UInt64>
+  /// Bytes of a head or a tail.
+  public static let lineByteCount = 64
+  /// The 64 bytes of a head or a tail, as they lie in memory.
+  public typealias Line = InlineArray<8, UInt64>
+  /// The tail's 64 bytes.
+  public typealias Tail = Line
 
   /// The first bytes of the image: 4,032 (a tail follows) or all 4,096.
   public let body: UnsafeRawBufferPointer
+  /// The first 64 bytes, in place of the body's, for a page whose registers lie there; nil for the body's.
+  public let head: Line?
   /// The last 64 bytes, where the body leaves room for them.
   public let tail: Tail
 
   /// Creates an image of a body and a tail.
   /// - Parameters:
-  ///   - body: its first 4,032 bytes are used.
+  ///   - head: the first 64 bytes, where they are the page's own.
+  ///   - body: of its first 4,032 bytes those are used that the head leaves.
   ///   - tail: the last 64 bytes.
-  public init(body: PageBody, tail: Tail) {
+  public init(head: Line? = nil, body: PageBody, tail: Tail) {
+    self.head = head
     unsafe self.body = UnsafeRawBufferPointer(rebasing: body.bytes[..<4_032])
     self.tail = tail
   }
 
   /// Creates an image that is a body and nothing else.
   public init(body: PageBody) {
+    head = nil
     unsafe self.body = body.bytes
     tail = .init(repeating: 0)
   }

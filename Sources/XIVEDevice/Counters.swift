@@ -18,6 +18,4 @@ struct Counters: ~Copyable, Sendable {
   let hostEvents = StripedCounter()
   /// Ranges of pages that had to be dropped.
   let zaps = StripedCounter()
-  /// Accesses that the architecture does not define, or that hit an absent page.
-  let guestErrors = StripedCounter()
 }

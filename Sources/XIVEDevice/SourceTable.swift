@@ -43,6 +43,11 @@ final class SourceTable: Sendable {
     blocks[Int(lisn.rawValue) / Self.blockSize].store(true, ordering: .releasing)
   }
 
+  /// Whether the block of a source exists.
+  func hasBlock(of lisn: LISN) -> Bool {
+    blocks[Int(lisn.rawValue) / Self.blockSize].load(ordering: .acquiring)
+  }
+
   /// The number of blocks that exist.
   var blockCount: Int {
     (0..<blocks.count).count { blocks[$0].load(ordering: .acquiring) }

@@ -1,5 +1,4 @@
 public import PagedDevice
-internal import Synchronization
 public import XIVEModel
 
 /// The memory side of an XIVE interrupt controller, as a paged device.
@@ -22,32 +21,56 @@ public final class XIVEDevice: PagedDevice {
   /// What is looked up of sources and PHBs is acted on inside; drained when their backing changes.
   let gate = AccessGate()
   /// Adding, removing, mapping and unmapping, one at a time; how often each PHB has been added.
-  let hotplug = Mutex<[PHBIndex: UInt32]>([:])
+  let hotplug = OrderedMutex<[PHBIndex: UInt32]>(.hotplug, [:])
   /// The changes whose old pages have not been dropped yet. Locked for a look; taken inside ``hotplug``'s lock and
   /// inside the gate.
-  let transitions = Mutex<[Transition]>([])
+  let transitions = OrderedMutex<[Transition]>(.transitions, [])
   let images = ImageBodies.shared
   let ledger = WriteBackLedger()
   let counters = Counters()
-  let router: CountingRouter
-  // nonisolated(unsafe): written by `attach` alone, before the device is served.
-  private nonisolated(unsafe) var host: (any DeviceHost)?
+  /// Counts what leaves the sources.
+  let events: CountingRouter
+  /// Takes events to vCPUs.
+  let router: Router
+  /// What follows from that outside the controller.
+  let watch: DeliveryWatch
+  /// Where events go and who takes them.
+  let delivery: OrderedMutex<DeliveryConfiguration>
+  /// Which descriptor is whose, for accesses.
+  let connections = ConnectionTable()
+  /// How often each server has been given a vCPU.
+  let connectCounts: AtomicTable<UInt32>
+  let link = HostLink()
 
   /// Creates a device without sources.
-  /// - Parameter configuration: its sizes and shapes.
-  public convenience init(_ configuration: Configuration) {
-    self.init(configuration, passingEventsTo: nil)
+  /// - Parameters:
+  ///   - configuration: its sizes and shapes.
+  ///   - tell: hears of what guests do wrong, on whatever thread they do it; must not wait.
+  public convenience init(
+    _ configuration: Configuration, onGuestError tell: (@Sendable (GuestError) -> Void)? = nil
+  ) {
+    self.init(configuration, passingEventsTo: nil, onGuestError: tell)
   }
 
   /// Creates a device whose events somebody watches.
-  init(_ configuration: Configuration, passingEventsTo watcher: (any EventRouter)?) {
+  init(
+    _ configuration: Configuration, passingEventsTo watcher: (any EventRouter)?,
+    onGuestError tell: (@Sendable (GuestError) -> Void)? = nil
+  ) {
     let count = Int(configuration.sourceCount)
+    let serverCount = Int(configuration.serverCount)
     self.configuration = configuration
     map = configuration.map
-    router = CountingRouter(passingTo: watcher)
+    watch = DeliveryWatch(serverCount: serverCount, link, onGuestError: tell)
+    let router = Router(sourceCount: count, serverCount: serverCount, observer: watch)
+    self.router = router
+    events = CountingRouter(passingTo: watcher.map { BothRouters($0, router) } ?? router)
+    delivery = OrderedMutex(
+      .configuration, DeliveryConfiguration(serverLimit: configuration.serverCount))
+    connectCounts = AtomicTable(count: serverCount, repeating: 0)
     sources = SourceTable(count: count)
     engine = SourceEngine(
-      cells: sources.cells, supportsStoreEOI: configuration.supportsStoreEOI, router: router)
+      cells: sources.cells, supportsStoreEOI: configuration.supportsStoreEOI, router: events)
     watched = WatchTable(count: count)
     changed = ChangeSet(count: count)
   }
@@ -57,14 +80,9 @@ public final class XIVEDevice: PagedDevice {
 
   /// Remembers whom to wake when mapped pages change.
   /// - Parameter host: whoever serves the device.
-  public func attach(to host: any DeviceHost) { unsafe self.host = host }
+  public func attach(to host: any DeviceHost) { link.attach(to: host) }
 
-  /// Does nothing: no state hangs on a descriptor yet.
-  /// - Parameter opener: the descriptor that has gone.
-  /// - Returns: nil.
-  public func closed(_ opener: Opener) -> Invalidation? { nil }
-
-  /// Creates a source, or creates it again: PQ 01, keeping what earlier calls set.
+  /// Creates a source, or creates it again: PQ 01 and masked, keeping what earlier calls set.
   /// - Parameters:
   ///   - lisn: the source.
   ///   - isLSI: whether it is level-sensitive.
@@ -75,6 +93,7 @@ public final class XIVEDevice: PagedDevice {
   {
     guard engine.cells.contains(lisn) else { throw .outOfRange }
     sources.createBlock(of: lisn)
+    delivery.withLock { assign(.masked, to: lisn, &$0) }
     perform(.create(isLSI: isLSI, isAsserted: isAsserted), on: lisn)
     sources.backings.publishIPI(lisn)
   }
@@ -102,5 +121,21 @@ public final class XIVEDevice: PagedDevice {
     wakeHost()
   }
 
-  func wakeHost() { unsafe host?.updatesAreReady() }
+  func wakeHost() { link.wake() }
+}
+
+/// Has two routers hear of each event.
+private struct BothRouters: EventRouter {
+  let first: any EventRouter
+  let second: any EventRouter
+
+  init(_ first: any EventRouter, _ second: any EventRouter) {
+    self.first = first
+    self.second = second
+  }
+
+  func forward(_ lisn: LISN) {
+    first.forward(lisn)
+    second.forward(lisn)
+  }
 }

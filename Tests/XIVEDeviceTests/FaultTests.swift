@@ -150,6 +150,6 @@ extension Rig {
       exactStores: device.counters.exactStores.value,
       mappedStores: device.counters.mappedStores.value,
       liveUpdates: device.counters.liveUpdates.value,
-      guestErrors: device.counters.guestErrors.value, events: device.router.count)
+      guestErrors: device.watch.guestErrors.sum, events: device.events.count)
   }
 }

@@ -26,20 +26,31 @@ extension AttributeGroup {
 }
 
 /// An attribute's value: behind a pointer into the caller, or inline in the request.
-enum AttributePayload {
-  /// At an address in the caller's memory.
-  case pointer(UInt64, any Caller)
-  /// In the request itself.
-  case inline([UInt8])
+struct AttributePayload {
+  /// Where the value is.
+  enum Place {
+    /// At an address in the caller's memory.
+    case pointer(UInt64)
+    /// In the request itself.
+    case inline([UInt8])
+  }
+
+  private(set) var place: Place
+  let caller: any Caller
+
+  init(_ place: Place, of caller: any Caller) {
+    self.place = place
+    self.caller = caller
+  }
 
   /// Reads a value of a type from its first byte, in the machine's byte order.
   /// - Throws: `EFAULT` for memory that cannot be read; `EINVAL` for an inline value that is longer than its type.
   func read<Value: BitwiseCopyable>(_ type: Value.Type) throws(DeviceError) -> Value {
     let size = MemoryLayout<Value>.size
     let bytes: [UInt8]
-    switch self {
-    case .pointer(let address, let memory):
-      bytes = try memory.read(at: address, byteCount: size)
+    switch place {
+    case .pointer(let address):
+      bytes = try caller.read(at: address, byteCount: size)
     case .inline(let data):
       guard data.count >= size, data.dropFirst(size).allSatisfy({ $0 == 0 }) else {
         throw .invalid
@@ -53,11 +64,11 @@ enum AttributePayload {
   /// - Throws: `EFAULT` for memory that cannot be written.
   mutating func write<Value: BitwiseCopyable>(_ value: Value) throws(DeviceError) {
     let bytes = unsafe withUnsafeBytes(of: value) { unsafe [UInt8]($0) }
-    switch self {
-    case .pointer(let address, let memory): try memory.write(bytes, at: address)
+    switch place {
+    case .pointer(let address): try caller.write(bytes, at: address)
     case .inline(let data):
       guard bytes.count <= data.count else { throw .invalid }
-      self = .inline(bytes + [UInt8](repeating: 0, count: data.count - bytes.count))
+      place = .inline(bytes + [UInt8](repeating: 0, count: data.count - bytes.count))
     }
   }
 }

@@ -7,13 +7,15 @@ struct InfoGroup: AttributeGroup {
   unowned let device: XIVEDevice
 
   func has(_ attribute: UInt64) -> Bool {
-    attribute == UInt64(XIVE_INFO_GEOMETRY) || attribute == UInt64(XIVE_INFO_COUNTERS)
+    attribute <= UInt64(XIVE_INFO_GUEST_ERRORS)
   }
 
   func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
     switch attribute {
     case UInt64(XIVE_INFO_GEOMETRY): try payload.write(geometry)
     case UInt64(XIVE_INFO_COUNTERS): try payload.write(counters)
+    case UInt64(XIVE_INFO_DELIVERY): try payload.write(delivery)
+    case UInt64(XIVE_INFO_GUEST_ERRORS): try payload.write(device.watch.guestErrors.info)
     default: throw .noSuchAttribute
     }
   }
@@ -30,6 +32,20 @@ struct InfoGroup: AttributeGroup {
     return info
   }
 
+  private var delivery: xive_info_delivery {
+    let counts = device.router.counts
+    var info = xive_info_delivery()
+    info.entries = counts.entries
+    info.notified = counts.notified
+    info.backlogged = counts.backlogged
+    info.coalesced = counts.coalesced
+    info.escalated = counts.escalated
+    info.masked = counts.masked
+    info.undelivered = counts.undelivered
+    info.vcpus = device.delivery.withLock { UInt64($0.servers.count) }
+    return info
+  }
+
   private var counters: xive_info_counters {
     var info = xive_info_counters()
     info.fills = device.counters.fills.value
@@ -38,8 +54,8 @@ struct InfoGroup: AttributeGroup {
     info.exact_stores = device.counters.exactStores.value
     info.mapped_stores = device.counters.mappedStores.value
     info.live_updates = device.counters.liveUpdates.value
-    info.events = device.router.count
-    info.guest_errors = device.counters.guestErrors.value
+    info.events = device.events.count
+    info.guest_errors = device.watch.guestErrors.sum
     info.host_events = device.counters.hostEvents.value
     info.zaps = device.counters.zaps.value
     return info

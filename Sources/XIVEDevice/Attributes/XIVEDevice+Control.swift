@@ -16,6 +16,9 @@ extension XIVEDevice {
     case AttributeRequest.kvmSet: try pointerAttribute(&request, .set)
     case AttributeRequest.kvmGet: try pointerAttribute(&request, .get)
     case AttributeRequest.kvmHas: try pointerAttribute(&request, .has)
+    case Self.enableCapability:
+      guard request.input.count == Int(request.number >> 16 & 0x3fff) else { throw .invalid }
+      try enableCapability(&request)
     case xive_set_attr_request: try inlineAttribute(&request, .set)
     case xive_get_attr_request: try inlineAttribute(&request, .get)
     default: throw .unknownRequest
@@ -53,7 +56,8 @@ extension XIVEDevice {
 
   private func pointerAttribute(_ request: inout ControlRequest, _ verb: Verb) throws(DeviceError) {
     guard request.input.count == AttributeRequest.kvmByteCount else { throw .invalid }
-    var payload = AttributePayload.pointer(request.input.value(at: 16), request.caller)
+    var payload = AttributePayload(
+      .pointer(request.input.value(at: 16)), of: request.caller)
     request.invalidation = try perform(
       verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
   }
@@ -63,10 +67,11 @@ extension XIVEDevice {
     let flags: UInt32 = request.input.value(at: 0)
     guard flags == 0 else { throw .invalid }
     let header = request.input[..<AttributeRequest.inlineHeader]
-    var payload = AttributePayload.inline(Array(request.input[header.endIndex...]))
+    var payload = AttributePayload(
+      .inline(Array(request.input[header.endIndex...])), of: request.caller)
     request.invalidation = try perform(
       verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
-    guard case .inline(let data) = payload else { return }
+    guard case .inline(let data) = payload.place else { return }
     request.output = header + data
   }
 
@@ -89,10 +94,16 @@ extension XIVEDevice {
 
   private func attributeGroup(_ number: UInt32) -> (any AttributeGroup)? {
     switch number {
+    case UInt32(KVM_DEV_XIVE_GRP_CTRL): ControlGroup(device: self)
     case UInt32(KVM_DEV_XIVE_GRP_SOURCE): SourceGroup(device: self)
+    case UInt32(KVM_DEV_XIVE_GRP_SOURCE_CONFIG): SourceConfigGroup(device: self)
+    case UInt32(KVM_DEV_XIVE_GRP_EQ_CONFIG): QueueGroup(device: self)
+    case UInt32(KVM_DEV_XIVE_GRP_SOURCE_SYNC): SourceSyncGroup(device: self)
     case XIVE_GROUP_PHB: PHBGroup(device: self)
     case XIVE_GROUP_PASSTHROUGH: PassthroughGroup(device: self)
     case XIVE_GROUP_HWIRQ: HardwareGroup(device: self)
+    case XIVE_GROUP_MEMORY: MemoryGroup(device: self)
+    case XIVE_GROUP_END: ENDGroup(device: self)
     case XIVE_GROUP_INFO: InfoGroup(device: self)
     default: nil
     }

@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import XIVEModel
 
 /// The numbers of those whose mapped pages need new bytes: a set that any thread adds to and one thread empties.
 ///

@@ -114,7 +114,7 @@ extension XIVEDevice {
     let outcome = phb.cells.perform(event, on: irq)
     if outcome.forwards {
       if let lisn = phb.lisn(servedBy: irq) {
-        router.forward(lisn)
+        events.forward(lisn)
       } else {
         counters.hostEvents.add(1, stripe: Int(irq.rawValue))
       }

@@ -57,6 +57,12 @@ struct WatchedPart: Hashable {
     bitIndex = half.rawValue * 32 + window.rawValue * 16 + part
   }
 
+  /// The part of a page of an END: the half takes the place of a source's.
+  init(_ half: ENDHalf, part: UInt32) { bitIndex = half.rawValue * 32 + part }
+
+  /// The part of a vCPU's TIMA page: region 3 takes the place of region 1.
+  init(_ window: ESBWindow, part: UInt32) { bitIndex = window.rawValue * 16 + part }
+
   /// The part of a page of a PHB's own region.
   init(part: UInt32) { bitIndex = part }
 

@@ -1,5 +1,6 @@
 internal import PagedDevice
 internal import Synchronization
+internal import XIVEModel
 
 /// Remembers, for pages that are stored to through mappings, what has to be put back and what came last.
 ///
@@ -20,7 +21,7 @@ final class WriteBackLedger: Sendable {
     var pending: Set<Key> = []
   }
 
-  private let tables = Mutex(Tables())
+  private let tables = OrderedMutex(.ledger, Tables())
   private let rounds = Atomic<UInt64>(0)
 
   /// How often ``restore(_:)`` has returned.

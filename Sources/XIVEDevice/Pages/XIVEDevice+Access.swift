@@ -4,8 +4,9 @@ internal import XIVEModel
 extension XIVEDevice {
   /// Performs one load.
   ///
-  /// An absent page gives all ones, as a bus that nobody answers on: a source that was never created, a
-  /// page of a region that nothing serves yet, a fenced PHB. An offset that the map does not have is refused.
+  /// An absent page gives all ones, as a bus that nobody answers on: a source that was never created, the TIMA of a
+  /// descriptor that is not connected, an END that is not valid, a fenced PHB. So does what a page does not know. An
+  /// offset that the map does not have is refused.
   /// Source: QEMU `hw/intc/xive.c`, `xive_source_esb_ops`. Differs: QEMU lets an access of another size
   /// than 8 bytes read 0; here it is an error and nothing has happened.
   /// - Parameters:
@@ -18,15 +19,22 @@ extension XIVEDevice {
     throws(DeviceError)
   {
     let target = try target(at: offset, byteCount: bytes.byteCount)
-    let loaded = try gate.pass(stripe: stripe(of: offset)) { () throws(DeviceError) -> UInt64? in
-      guard let page = served(target),
-        let event = event(for: .load(at: offset, of: page.half), on: page)
-      else { return nil }
-      guard event == .get || opener.isWritable else { throw .badDescriptor }
-      return perform(event, on: page)
-    }
-    if loaded == nil { counters.guestErrors.add(1, stripe: 0) }
-    let value = loaded ?? .max
+    let byteCount = bytes.byteCount
+    let value =
+      try gate.pass(stripe: stripe(of: offset)) { () throws(DeviceError) -> UInt64? in
+        switch target {
+        case .esb, .phb: return try load(at: offset, of: target, by: opener)
+        case .end(let index, let half):
+          return try load(at: offset, of: ENDIndex(rawValue: index), half, by: opener)
+        case .connectedTIMA, .tima:
+          guard let (server, view) = server(of: target, for: opener) else {
+            watch.guestErred(.absentPage)
+            return nil
+          }
+          return try load(
+            at: offset, byteCount: byteCount, ofTIMA: server, view, by: opener)
+        }
+      } ?? .max
     counters.exactLoads.add(1, stripe: stripe(of: offset))
     for index in 0..<bytes.byteCount {
       let shift = UInt64(bytes.byteCount - 1 - index) * 8
@@ -50,15 +58,48 @@ extension XIVEDevice {
   public func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
     let target = try target(at: offset, byteCount: bytes.byteCount)
     guard opener.isWritable else { throw .badDescriptor }
-    let isTaken = gate.pass(stripe: stripe(of: offset)) {
-      guard let page = served(target),
-        let event = event(for: .store(at: offset, of: page.half), on: page)
-      else { return false }
-      perform(event, on: page)
-      return true
+    let value = bytes.bigEndianValue
+    gate.pass(stripe: stripe(of: offset)) {
+      switch target {
+      case .esb, .phb: store(at: offset, to: target)
+      case .end(let index, _): watch.guestErred(.endStore(ENDIndex(rawValue: index)))
+      case .connectedTIMA, .tima:
+        guard let (server, view) = server(of: target, for: opener) else {
+          return watch.guestErred(.absentPage)
+        }
+        store(value, at: offset, byteCount: bytes.byteCount, inTIMA: server, view)
+      }
     }
-    if !isTaken { counters.guestErrors.add(1, stripe: 0) }
     counters.exactStores.add(1, stripe: stripe(of: offset))
+  }
+
+  /// Performs a load on an ESB page. Inside the gate.
+  /// - Returns: the value, or nil for what is dropped, which has been counted.
+  private func load(
+    at offset: UInt64, of target: PageTarget, by opener: Opener
+  ) throws(DeviceError) -> UInt64? {
+    guard let page = served(target),
+      let event = event(for: .load(at: offset, of: page.half), on: page)
+    else {
+      countDropped(target)
+      return nil
+    }
+    guard event == .get || opener.isWritable else { throw .badDescriptor }
+    return perform(event, on: page)
+  }
+
+  /// Performs a store on an ESB page. Inside the gate.
+  private func store(at offset: UInt64, to target: PageTarget) {
+    guard let page = served(target),
+      let event = event(for: .store(at: offset, of: page.half), on: page)
+    else { return countDropped(target) }
+    perform(event, on: page)
+  }
+
+  /// Counts an access to an ESB page that came to nothing. Inside the gate.
+  private func countDropped(_ target: PageTarget) {
+    let isPresent = served(target).map { pq(of: $0) != nil } ?? false
+    watch.guestErred(isPresent ? .esbOperation : .absentPage)
   }
 
   /// A number that differs between pages, for counters and the gate.
@@ -74,5 +115,14 @@ extension XIVEDevice {
       }
     guard fits, offset % UInt64(byteCount) == 0 else { throw .invalid }
     return target
+  }
+}
+
+extension RawSpan {
+  /// The bytes as one big-endian number; at most 8.
+  fileprivate var bigEndianValue: UInt64 {
+    byteOffsets.reduce(0) { value, index in
+      value << 8 | UInt64(unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self))
+    }
   }
 }

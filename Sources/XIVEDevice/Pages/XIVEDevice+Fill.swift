@@ -5,8 +5,8 @@ extension XIVEDevice {
   /// Names the image of a page, the answer to a fault.
   ///
   /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `xive_native_esb_fault`,
-  /// `xive_native_tima_fault`. Differs: the kernel inserts the host's own OS TIMA page; here, where no vCPU
-  /// can be connected yet, it is a page of all ones.
+  /// `xive_native_tima_fault`. Differs: the kernel inserts the host's own OS TIMA page, which shows each CPU its own
+  /// registers; here it is that of the only vCPU, all ones while there is none, and no page while there are more.
   /// - Parameter offset: byte offset in the file, a multiple of 4,096.
   /// - Returns: the image.
   /// - Throws: ``/PagedDevice/PageFault`` where the kernel's device would raise `SIGBUS`.
@@ -24,16 +24,25 @@ extension XIVEDevice {
   private func resolve(_ offset: UInt64) throws(PageFault) -> PageImage {
     let start = offset & ~(map.pageByteCount - 1)
     guard let target = map.target(at: offset) else { throw PageFault() }
-    if target == .connectedTIMA(.os) {
-      // Nobody is connected: a TIMA whose every byte reads all ones.
-      return PageImage(
-        body: images.blank, tail: PageSignature(unconnected: .os, at: start).tail)
-    }
+    let part = UInt32((offset - start) / 4_096)
     return try gate.pass(stripe: stripe(of: offset)) { () throws(PageFault) -> PageImage in
+      switch target {
+      case .connectedTIMA, .tima:
+        guard let server = try mappedTIMA(target) else {
+          return PageImage(
+            body: images.blank, tail: PageSignature(unconnected: .os, at: start).tail)
+        }
+        let window: ESBWindow = target == .connectedTIMA(.os) ? .kernel : .esb
+        watch.watchedTIMAs.watch(Int(server.rawValue), WatchedPart(window, part: part))
+        return image(ofTIMA: server, at: start)
+      case .end(let index, let half):
+        return try image(of: ENDIndex(rawValue: index), half, at: start, part: part)
+      case .esb, .phb: break
+      }
       guard let page = served(target) else { throw PageFault() }
       let tail = page.signature(at: start).tail
       guard page.half == .management else { return PageImage(body: images.blank, tail: tail) }
-      watch(page, at: offset, part: UInt32((offset - start) / 4_096))
+      watch(page, at: offset, part: part)
       return PageImage(body: images.management(pq(of: page)), tail: tail)
     }
   }

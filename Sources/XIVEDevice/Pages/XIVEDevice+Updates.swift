@@ -8,6 +8,8 @@ extension XIVEDevice {
     ledger.restore(deliver)
     changed.drain { updateSource(LISN(rawValue: UInt32($0)), deliver) }
     changedPHBs.drain { updatePHB(PHBIndex(rawValue: UInt16($0)), deliver) }
+    updateTIMAs(deliver)
+    updateENDs(deliver)
   }
 
   /// Brings the mapped pages of a source up to date, as what serves them now wants it.
@@ -38,8 +40,26 @@ extension XIVEDevice {
     }
   }
 
-  private func update(_ page: UInt64, _ pq: PQ?, _ deliver: (PageUpdate) -> Void) {
+  func update(_ page: UInt64, _ pq: PQ?, _ deliver: (PageUpdate) -> Void) {
     let offset = page + UInt64(ImageBodies.pqWindow.lowerBound)
     deliver(unsafe PageUpdate(offset: offset, unsafeBytes: images.pqBytes(pq)))
+  }
+
+  /// Hands over all bytes of an image.
+  func restore(_ image: PageImage, at offset: UInt64, _ deliver: (PageUpdate) -> Void) {
+    let line = PageImage.lineByteCount
+    let start = image.head == nil ? 0 : line
+    if let head = image.head {
+      unsafe withUnsafeBytes(of: head) { bytes in
+        deliver(unsafe PageUpdate(offset: offset, unsafeBytes: bytes))
+      }
+    }
+    let body = unsafe UnsafeRawBufferPointer(
+      rebasing: image.body[start..<PageImage.byteCount - line])
+    deliver(unsafe PageUpdate(offset: offset + UInt64(start), unsafeBytes: body))
+    unsafe withUnsafeBytes(of: image.tail) { bytes in
+      deliver(
+        unsafe PageUpdate(offset: offset + UInt64(PageImage.byteCount - line), unsafeBytes: bytes))
+    }
   }
 }

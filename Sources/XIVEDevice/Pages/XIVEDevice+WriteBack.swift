@@ -28,16 +28,18 @@ extension XIVEDevice {
     let isTaken =
       image.byteCount == PageImage.byteCount && offset % UInt64(PageImage.byteCount) == 0
       && gate.pass(stripe: stripe(of: offset)) { take(image, at: offset, since: round) }
-    if !isTaken { counters.guestErrors.add(1, stripe: 0) }
+    if !isTaken { watch.guestErred(.image) }
   }
 
   /// Performs what an image shows on whatever served the page when the image was filled.
   /// - Returns: whether there is such a page.
   private func take(_ image: RawSpan, at offset: UInt64, since round: UInt64) -> Bool {
     let start = offset & ~(map.pageByteCount - 1)
-    guard let target = map.target(at: offset), let page = origin(of: image, target, at: start),
-      !isReassigned(page)
-    else { return false }
+    guard let target = map.target(at: offset) else { return false }
+    if let isDropped = dropStores(to: target) { return isDropped }
+    guard let page = origin(of: image, target, at: start), !isReassigned(page) else {
+      return false
+    }
     let slots = ledger.stores(
       in: image, at: WriteBackLedger.Key(offset: offset, generation: page.generation),
       tail: page.signature(at: start).tail, isTrigger: page.half == .trigger, since: round)
@@ -46,12 +48,30 @@ extension XIVEDevice {
       if let event = event(for: .store(at: UInt64(slot) * 8, of: page.half), on: page) {
         perform(event, on: page)
       } else {
-        counters.guestErrors.add(1, stripe: 0)
+        watch.guestErred(.esbOperation)
       }
     }
     // A store into the PQ window is no operation, but it has covered what consumers read there.
     if page.half == .management { refresh(page) }
     wakeHost()
+    return true
+  }
+
+  /// Drops what was stored to a page that only exact accesses change: a TIMA's or an END's, whose bytes are put back.
+  /// - Returns: whether there is such a page; nil for a page of another kind.
+  private func dropStores(to target: PageTarget) -> Bool? {
+    switch target {
+    case .esb, .phb: return nil
+    case .connectedTIMA, .tima:
+      guard let server = (try? mappedTIMA(target)) ?? nil else { return false }
+      watch.guestErred(.timaStore(server))
+      watch.timaCovered(server)
+    case .end(let index, _):
+      let index = ENDIndex(rawValue: index)
+      guard hasBeenConnected(Server(rawValue: index.rawValue / 8)) else { return false }
+      watch.guestErred(.endStore(index))
+      watch.endCovered(index)
+    }
     return true
   }
 

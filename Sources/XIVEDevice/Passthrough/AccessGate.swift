@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Synchronization
+internal import XIVEModel
 
 /// Lets whoever replaces something wait until nobody acts on what was there before.
 ///
@@ -18,7 +19,7 @@ struct AccessGate: ~Copyable, Sendable {
   private let stripes: InlineArray<32, Stripe> = .init { _ in Stripe() }
   /// Which of them those who come in now are counted in.
   let turn = Atomic<Int>(0)
-  private let drainers = Mutex(())
+  private let drainers = OrderedMutex(.drain, ())
 
   /// Looks something up and acts on it; the body must not wait for a request, for the notifier, or for a drain.
   ///

@@ -1,0 +1,157 @@
+internal import PagedDevice
+internal import XIVEModel
+
+extension XIVEDevice {
+  /// Has a source's events go to a queue, or drops them.
+  ///
+  /// Where the queue does not exist, or has as many sources as it is sure to have room for, that of another vCPU with
+  /// the same priority takes its place.
+  /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_native_update_source_config`;
+  /// `book3s_xive.c`, `kvmppc_xive_select_target`. Differs: the mask counts also where nothing else changes, and a
+  /// source that leaves a queue makes room.
+  func route(
+    _ lisn: LISN, to server: Server, _ priority: Priority, eisn: EISN, isMasked: Bool
+  ) throws(DeviceError) {
+    try delivery.withLock { state throws(DeviceError) in
+      guard !isMasked else { return assign(.masked, to: lisn, &state) }
+      let old = router.eas(of: lisn)
+      let wanted = EAS(to: ENDIndex(server, priority), eisn: eisn)
+      guard old != wanted else { return }
+      guard state.isConnected(server) else { throw .invalid }
+      let others = state.servers.values.sorted { $0.rawValue < $1.rawValue }
+      let end = ([server] + others).lazy.map { ENDIndex($0, priority) }
+        .first { self.hasRoom($0, beside: old, state) }
+      guard let end else { throw .busy }
+      assign(EAS(to: end, eisn: eisn), to: lisn, &state)
+    }
+  }
+
+  /// Replaces a source's EAS and keeps count of each END's sources.
+  func assign(_ eas: EAS, to lisn: LISN, _ state: inout DeliveryConfiguration) {
+    let old = router.eas(of: lisn)
+    if old.isValid, !old.isMasked { state.sourceCounts[old.end, default: 1] -= 1 }
+    if !eas.isMasked { state.sourceCounts[eas.end, default: 0] += 1 }
+    router.setEAS(of: lisn, to: eas)
+  }
+
+  /// Whether an END has a queue with room for one more source, or has the source already.
+  private func hasRoom(_ index: ENDIndex, beside old: EAS, _ state: DeliveryConfiguration) -> Bool {
+    let end = router.end(at: index)
+    guard end.isValid, end.isEnqueued else { return false }
+    let isThere = old.isValid && !old.isMasked && old.end == index
+    // Two entries are never used, as in the kernel: a full queue looks like an empty one.
+    return isThere
+      || state.sourceCounts[index, default: 0] < Int(end.queueEntryCount) - 2
+  }
+
+  /// Gives a vCPU a queue.
+  ///
+  /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_native_set_queue_config`. Differs: a toggle
+  /// or an index that the queue does not have is `EINVAL`.
+  func setQueue(
+    of server: Server, _ priority: Priority, at address: UInt64, shift: UInt32, flags: UInt32,
+    toggle: UInt32, index: UInt32
+  ) throws(DeviceError) {
+    try delivery.withLock { state throws(DeviceError) in
+      guard state.isConnected(server) else { throw .notFound }
+      guard priority.rawValue < 7 else { throw .invalid }
+      let place = ENDIndex(server, priority)
+      guard shift != 0 else { return router.setEND(at: place, to: END()) }
+      guard flags == 1, shift == 16, address.isMultiple(of: 1 << 16),
+        let queue = state.memory.queue(at: address, byteCount: 1 << 16)
+      else { throw .invalid }
+      var end = END(notifying: server, priority, queueAddress: address)
+      guard toggle <= 1, index < end.queueEntryCount else { throw .invalid }
+      end.generation = toggle
+      end.queueIndex = index
+      router.setEND(at: place, to: end, queue: queue)
+    }
+  }
+
+  /// A vCPU's END.
+  func queue(of server: Server, _ priority: Priority) throws(DeviceError) -> END {
+    try delivery.withLock { state throws(DeviceError) in
+      guard state.isConnected(server) else { throw .notFound }
+      guard priority.rawValue < 7 else { throw .invalid }
+      return router.end(at: ENDIndex(server, priority))
+    }
+  }
+
+  /// Replaces an END as firmware does.
+  func setEND(at index: ENDIndex, to end: END) throws(DeviceError) {
+    try delivery.withLock { state throws(DeviceError) in
+      guard end.isValid, end.isEnqueued else {
+        guard !end.isFormat1 else { throw .invalid }
+        return router.setEND(at: index, to: end)
+      }
+      // An index has 22 bits.
+      guard !end.isFormat1, end.queueShift <= 24, end.queueIndex < end.queueEntryCount,
+        end.queueAddress.isMultiple(of: 1 << UInt64(end.queueShift)),
+        let queue = state.memory.queue(
+          at: end.queueAddress, byteCount: 1 << UInt64(end.queueShift))
+      else { throw .invalid }
+      router.setEND(at: index, to: end, queue: queue)
+    }
+  }
+
+  /// Shares a part of the guest's RAM.
+  func addMemory(_ slot: Int, _ part: GuestMemory.Slot) throws(DeviceError) {
+    try delivery.withLock { state throws(DeviceError) in
+      guard state.memory[slot] == nil, !state.memory.overlaps(part.range) else { throw .exists }
+      state.memory[slot] = part
+    }
+  }
+
+  /// Takes a part of the guest's RAM away; the queues in it are disabled.
+  func removeMemory(_ slot: Int) throws(DeviceError) {
+    try delivery.withLock { state throws(DeviceError) in
+      guard let part = state.memory[slot] else { throw .notFound }
+      router.disableENDs { end in
+        part.range.contains(end.queueAddress)
+      }
+      state.memory[slot] = nil
+    }
+  }
+
+  /// A part of the guest's RAM.
+  func memory(_ slot: Int) throws(DeviceError) -> GuestMemory.Slot {
+    try delivery.withLock { state throws(DeviceError) in
+      guard let part = state.memory[slot] else { throw .notFound }
+      return part
+    }
+  }
+
+  /// Limits the servers, before the first vCPU is connected.
+  ///
+  /// Source: Linux `arch/powerpc/kvm/book3s_xive.c`, `kvmppc_xive_set_nr_servers`: more than there is room for is
+  /// taken for that.
+  func setServerLimit(_ count: UInt32) throws(DeviceError) {
+    guard (1...UInt32(Server.maximumCount)).contains(count) else { throw .invalid }
+    try delivery.withLock { state throws(DeviceError) in
+      guard !state.hasBegun else { throw .busy }
+      state.serverLimit = min(count, configuration.serverCount)
+    }
+  }
+
+  /// Masks all sources and disables all queues; sources, vCPUs and mappings stay.
+  ///
+  /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_reset`. Differs: PQ becomes 01 also where a
+  /// source was masked already.
+  func resetDelivery() {
+    delivery.withLock { state in
+      for number in 0..<configuration.sourceCount {
+        let lisn = LISN(rawValue: number)
+        gate.pass(stripe: Int(number)) {
+          guard let page = served(lisn, .management, by: sources.backings[lisn]) else { return }
+          assign(.masked, to: lisn, &state)
+          perform(.set(.off), on: page)
+        }
+      }
+      router.disableENDs { _ in true }
+    }
+    synchronize()
+  }
+
+  /// Waits until the events that are under way have reached their queues.
+  func synchronize() { gate.drain() }
+}

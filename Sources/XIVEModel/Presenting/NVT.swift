@@ -1,0 +1,43 @@
+/// A notification virtual target: a vCPU as the router knows it, with what is pending while it does not run.
+///
+/// Source: QEMU `include/hw/ppc/xive_regs.h`, `XiveNVT`, `NVT_W0_VALID`, `NVT_W4_IPB`. The architecture's structure
+/// has more; hardware keeps it for itself.
+struct NVT: Sendable {
+  /// Whether anything may be delivered to it.
+  var isValid = false
+  /// Priorities that are pending.
+  var ipb: UInt8 = 0
+  /// The rings that answer to its number; more than one is a mistake.
+  private(set) var rings: RingList = .none
+
+  /// Which rings answer to one number. A list of its own, so that the usual one needs no memory.
+  enum RingList: Sendable {
+    case none
+    case one(TIMAPlace)
+    case many([TIMAPlace])
+  }
+
+  mutating func add(_ place: TIMAPlace) {
+    switch rings {
+    case .none: rings = .one(place)
+    case .one(let other): rings = .many([other, place])
+    case .many(let others): rings = .many(others + [place])
+    }
+  }
+
+  mutating func remove(_ place: TIMAPlace) {
+    switch rings {
+    case .none: break
+    case .one(let other): if other == place { rings = .none }
+    case .many(let others):
+      let left = others.filter { $0 != place }
+      rings = left.count == 1 ? .one(left[0]) : .many(left)
+    }
+  }
+}
+
+/// One ring of one thread.
+struct TIMAPlace: Hashable, Sendable {
+  let server: Server
+  let ring: TIMARing
+}

@@ -1,0 +1,282 @@
+internal import Synchronization
+
+/// Takes events from the sources to the vCPUs: EAS, END with its queue, NVT.
+///
+/// Safe from any thread. An event holds the lock of its END, then that of its NVT and, inside, of the vCPU that it
+/// reaches: events wait for each other only where they share one of these.
+/// Source: QEMU `hw/intc/xive.c`, `xive_router_notify`, `xive_router_end_notify`.
+public final class Router: EventRouter {
+  /// The vCPUs' side.
+  public let presenter: Presenter
+
+  private struct Entry: Sendable {
+    var end = END()
+    var queue: EventQueueMemory?
+  }
+
+  private let assignments: AtomicTable<UInt64>
+  private let ends: LockedTable<Entry>
+  private let observer: any DeliveryObserver
+  private let counters = Counters()
+
+  private struct Counters: ~Copyable, Sendable {
+    let entries = StripedCounter()
+    let notified = StripedCounter()
+    let backlogged = StripedCounter()
+    let coalesced = StripedCounter()
+    let escalated = StripedCounter()
+    let masked = StripedCounter()
+    let undelivered = StripedCounter()
+  }
+
+  /// How often an event may be escalated before it is dropped.
+  ///
+  /// Hardware lets it go round for ever, and QEMU overflows its stack.
+  public static let escalationLimit = 16
+
+  /// Creates a router whose EASs, ENDs and NVTs are all invalid.
+  /// - Parameters:
+  ///   - sourceCount: number of EASs.
+  ///   - serverCount: number of vCPUs; each has eight ENDs.
+  ///   - observer: hears of what happens.
+  public init(sourceCount: Int, serverCount: Int, observer: any DeliveryObserver) {
+    assignments = AtomicTable(count: sourceCount, repeating: EAS.invalid.rawValue)
+    ends = LockedTable(.end, count: serverCount * Priority.allCases.count, repeating: Entry())
+    presenter = Presenter(serverCount: serverCount, observer: observer)
+    self.observer = observer
+  }
+
+  /// What became of the events so far.
+  public var counts: DeliveryCounts {
+    var counts = DeliveryCounts()
+    counts.entries = counters.entries.value
+    counts.notified = counters.notified.value
+    counts.backlogged = counters.backlogged.value
+    counts.coalesced = counters.coalesced.value
+    counts.escalated = counters.escalated.value
+    counts.masked = counters.masked.value
+    counts.undelivered = counters.undelivered.value
+    return counts
+  }
+
+  // MARK: - Tables
+
+  /// Reads a source's EAS.
+  /// - Parameter lisn: the source.
+  /// - Returns: the structure; ``EAS/invalid`` beyond the table.
+  public func eas(of lisn: LISN) -> EAS {
+    guard Int(lisn.rawValue) < assignments.count else { return .invalid }
+    return EAS(rawValue: assignments[Int(lisn.rawValue)].load(ordering: .acquiring))
+  }
+
+  /// Replaces a source's EAS; events that are under way may still follow the old one.
+  /// - Parameters:
+  ///   - lisn: a source in the table.
+  ///   - eas: the new one.
+  public func setEAS(of lisn: LISN, to eas: EAS) {
+    assignments[Int(lisn.rawValue)].store(eas.rawValue, ordering: .sequentiallyConsistent)
+  }
+
+  /// Whether an END exists.
+  /// - Parameter index: which.
+  /// - Returns: false beyond the table, and for every block but 0.
+  public func contains(_ index: ENDIndex) -> Bool { Int(index.rawValue) < ends.count }
+
+  /// Reads an END.
+  /// - Parameter index: an END in the table.
+  /// - Returns: its words at this moment.
+  public func end(at index: ENDIndex) -> END { ends.withLock(Int(index.rawValue)) { $0.end } }
+
+  /// Replaces an END; when this returns no entry is written into the old queue any more.
+  /// - Parameters:
+  ///   - index: an END in the table.
+  ///   - end: the new one.
+  ///   - queue: the memory at its queue address; nil: entries are not written.
+  public func setEND(at index: ENDIndex, to end: END, queue: EventQueueMemory? = nil) {
+    change(index) { $0 = Entry(end: end, queue: queue) }
+  }
+
+  /// Makes the ENDs invalid whose queues fulfil a condition; when this returns no entry is written into them.
+  /// - Parameter isGone: tells by an END whether its queue's memory goes.
+  public func disableENDs(where isGone: (END) -> Bool) {
+    for index in 0..<ends.count {
+      change(ENDIndex(rawValue: UInt32(index))) { entry in
+        if entry.end.isValid, entry.end.isEnqueued, isGone(entry.end) { entry = Entry() }
+      }
+    }
+  }
+
+  /// Changes an END and tells of what that does to its pages.
+  private func change<Result>(_ index: ENDIndex, _ body: (inout Entry) -> Result) -> Result {
+    ends.withLock(Int(index.rawValue)) { entry in
+      let before = entry.end.states
+      defer {
+        let after = entry.end.states
+        if after != before { observer.endChanged(index, after) }
+      }
+      return body(&entry)
+    }
+  }
+
+  // MARK: - Events
+
+  /// Routes an event of a source.
+  /// - Parameter lisn: the source.
+  public func forward(_ lisn: LISN) {
+    let eas = eas(of: lisn)
+    guard eas.isValid else { return observer.guestErred(.easInvalid(lisn)) }
+    guard !eas.isMasked else { return counters.masked.add(1, stripe: Int(lisn.rawValue)) }
+    deliver(eas.eisn, to: eas.end)
+  }
+
+  /// Performs a load on one of an END's ESB pages.
+  ///
+  /// An EOI that finds an event queued passes it on: it notifies or escalates, without a new entry.
+  /// Source: QEMU `hw/intc/xive.c`, `xive_end_source_read`. Differs: there nothing follows from the EOI.
+  /// - Parameters:
+  ///   - operation: the decoded load.
+  ///   - index: the END.
+  ///   - half: which of its two machines.
+  /// - Returns: the value, or nil where there is no valid END or the page does not know the operation.
+  public func load(_ operation: ESBOperation, on index: ENDIndex, _ half: ENDHalf) -> UInt64? {
+    guard contains(index) else { return nil }
+    let found = change(index) { entry -> (value: UInt64, next: Step?)? in
+      guard entry.end.isValid else { return nil }
+      var pq = entry.end[half]
+      defer { entry.end[half] = pq }
+      switch operation {
+      case .get: return (UInt64(pq.rawValue), nil)
+      case .set(let new):
+        defer { pq = new }
+        return (UInt64(pq.rawValue), nil)
+      case .loadEOI:
+        guard pq.endOfInterrupt() else { return (0, nil) }
+        let next = half == .notification ? entry.end.notification : entry.end.escalation
+        return (1, next)
+      case .trigger, .storeEOI, .none: return nil
+      }
+    }
+    if let next = found?.next { follow(next, from: index) }
+    return found?.value
+  }
+
+  /// What an END makes of an event.
+  fileprivate enum Step: Equatable {
+    case notify(NVTIndex, priority: UInt8, keepsBacklog: Bool)
+    case escalate(ENDIndex, EISN)
+  }
+
+  private func deliver(_ data: EISN, to index: ENDIndex) {
+    if let step = take(data, at: index) { follow(step, from: index) }
+  }
+
+  /// Follows an event from END to END, until somebody has it or nobody wants it.
+  private func follow(_ step: Step, from start: ENDIndex) {
+    var step: Step? = step
+    var index = start
+    for _ in 0...Self.escalationLimit {
+      switch step {
+      case .notify(let target, let priority, let keepsBacklog):
+        let isDone = notify(target, priority, keepsBacklog, from: index)
+        step = isDone ? nil : escalation(of: index)
+      case .escalate(let next, let data):
+        counters.escalated.add(1, stripe: Int(index.rawValue))
+        index = next
+        step = take(data, at: index)
+      case nil: return
+      }
+    }
+    if case .escalate = step { observer.guestErred(.escalationLoop(start)) }
+  }
+
+  /// Writes an event into an END's queue and finds out what follows.
+  private func take(_ data: EISN, at index: ENDIndex) -> Step? {
+    guard contains(index) else {
+      observer.guestErred(.endInvalid(index))
+      return nil
+    }
+    let stripe = Int(index.rawValue)
+    enum Verdict { case invalid, masked, coalesced, step(Step?) }
+    let verdict = change(index) { entry -> Verdict in
+      guard entry.end.isValid else { return .invalid }
+      if entry.end.isEnqueued {
+        let (word, position) = entry.end.enqueue(data)
+        entry.queue?.write(word, at: position)
+        counters.entries.add(1, stripe: stripe)
+      }
+      if entry.end.isSilent {
+        let step = entry.end.takeEscalation()
+        return step == nil && entry.end.escalates ? .coalesced : .step(step)
+      }
+      guard entry.end.rawPriority != 0xff else { return .masked }
+      if !entry.end.notifiesAlways {
+        var pq = entry.end[.notification]
+        let notifies = pq.trigger()
+        entry.end[.notification] = pq
+        guard notifies else { return .coalesced }
+      }
+      return .step(entry.end.notification)
+    }
+    switch verdict {
+    case .invalid: observer.guestErred(.endInvalid(index))
+    case .masked: counters.masked.add(1, stripe: stripe)
+    case .coalesced: counters.coalesced.add(1, stripe: stripe)
+    case .step(let step): return step
+    }
+    return nil
+  }
+
+  /// Tells a vCPU.
+  /// - Returns: whether that is all; else the END may escalate.
+  private func notify(
+    _ target: NVTIndex, _ priority: UInt8, _ keepsBacklog: Bool, from index: ENDIndex
+  ) -> Bool {
+    let stripe = Int(index.rawValue)
+    switch presenter.notify(target, Priority(rawValue: priority), keepsBacklog: keepsBacklog) {
+    case .told:
+      counters.notified.add(1, stripe: stripe)
+      return true
+    case .invalid:
+      observer.guestErred(.nvtInvalid(target))
+      return true
+    case .kept: counters.backlogged.add(1, stripe: stripe)
+    case .lost: counters.undelivered.add(1, stripe: stripe)
+    }
+    return false
+  }
+
+  /// What follows when nobody could be told.
+  private func escalation(of index: ENDIndex) -> Step? {
+    let (step, isCoalesced) = change(index) { entry -> (Step?, Bool) in
+      guard entry.end.isValid, entry.end.escalates else { return (nil, false) }
+      let step = entry.end.takeEscalation()
+      return (step, step == nil)
+    }
+    if isCoalesced { counters.coalesced.add(1, stripe: Int(index.rawValue)) }
+    return step
+  }
+}
+
+extension END {
+  /// Whom to tell.
+  fileprivate var notification: Router.Step {
+    .notify(target, priority: rawPriority, keepsBacklog: keepsBacklog)
+  }
+
+  /// Where to pass on what could not be told; nil: nowhere.
+  fileprivate var escalation: Router.Step? {
+    escalates ? .escalate(escalationEND, escalationData) : nil
+  }
+
+  /// Passes an event on, unless ESe holds it back.
+  fileprivate mutating func takeEscalation() -> Router.Step? {
+    guard escalates else { return nil }
+    if !escalatesAlways {
+      var pq = self[.escalation]
+      let passes = pq.trigger()
+      self[.escalation] = pq
+      guard passes else { return nil }
+    }
+    return escalation
+  }
+}
