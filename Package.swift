@@ -134,8 +134,9 @@ let package = Package(
     .testTarget(
       name: "DeviceFileTests",
       dependencies: [
-        "DeviceFile", "PagedDevice", "SystemCalls", "CFuse3", "XIVETestSupport",
+        "DeviceFile", "PagedDevice", "SystemCalls", "CFuse3", "TestConsumer", "XIVETestSupport",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),
     .testTarget(

@@ -46,6 +46,7 @@ final class Session: @unchecked Sendable {
     unsafe self.pointer = pointer
     self.path = path
     device = MountTable.device(at: path)
+    unsafe context.takeUnretainedValue().mount = device
     unsafe self.context = context
   }
 

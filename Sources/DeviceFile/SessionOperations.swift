@@ -11,11 +11,18 @@ final class SessionContext: Sendable {
   /// Owner and permissions of the file that is mounted over.
   let underlying: FileStatus
   private let nextOpener = Atomic<UInt64>(1)
+  private let mounted = Mutex<String?>(nil)
 
   init(_ device: any PagedDevice, _ notifier: Notifier, _ underlying: FileStatus) {
     self.device = device
     self.notifier = notifier
     self.underlying = underlying
+  }
+
+  /// The number of the mounted file system, once it is mounted; requests come later.
+  var mount: String? {
+    get { mounted.withLock { $0 } }
+    set { mounted.withLock { $0 = newValue } }
   }
 
   func makeOpener(isWritable: Bool) -> Opener {
@@ -155,7 +162,7 @@ private nonisolated func controlFile(
   var control = ControlRequest(
     number: number, input: bytes, outputByteCount: outputByteCount,
     opener: Opener(handle: unsafe info.pointee.fh),
-    caller: ProcessMemory(threadID: unsafe caller.pointee.pid))
+    caller: CallingProcess(threadID: unsafe caller.pointee.pid, mount: context.mount))
   do {
     let result = try context.device.control(&control)
     let answer = unsafe ControlAnswer(

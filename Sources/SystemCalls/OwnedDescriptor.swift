@@ -115,6 +115,8 @@ public struct FileStatus: Sendable {
   public let groupID: UInt32
   /// The number of the file's mount.
   public let device: UInt64
+  /// The file's size in bytes.
+  public let byteCount: Int64
   /// `st_blksize`: for a device file the bytes of a device page.
   public let blockByteCount: Int
 
@@ -123,6 +125,7 @@ public struct FileStatus: Sendable {
     userID = info.st_uid
     groupID = info.st_gid
     device = UInt64(info.st_dev)
+    byteCount = Int64(info.st_size)
     blockByteCount = Int(info.st_blksize)
   }
 

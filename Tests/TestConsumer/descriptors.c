@@ -2,6 +2,7 @@
 #include "consumer.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -25,13 +26,18 @@ bool parse_descriptor(const char *text, int *descriptor) {
   return *descriptor >= 0 || refuse("no descriptor %u", slot);
 }
 
+// A slot that nothing is open in.
+static bool parse_free_slot(const char *text, unsigned *slot) {
+  if (!parse_slot(text, slot)) return false;
+  return !opened[*slot] || refuse("descriptor %u is open", *slot);
+}
+
 bool do_open(int count, char **arguments) {
   (void)count;
   static const char *const words[] = {"ro", "wo", "rw", "direct", "nonblock", "trunc", NULL};
   static const int values[] = {O_RDONLY, O_WRONLY, O_RDWR, O_DIRECT, O_NONBLOCK, O_TRUNC};
   unsigned slot;
-  if (!parse_slot(arguments[0], &slot)) return false;
-  if (opened[slot]) return refuse("descriptor %u is open", slot);
+  if (!parse_free_slot(arguments[0], &slot)) return false;
   int flags = O_CLOEXEC, directions = 0;
   char *rest = arguments[2], *text;
   while ((text = strsep(&rest, ","))) {
@@ -44,6 +50,35 @@ bool do_open(int count, char **arguments) {
   int descriptor = open(arguments[1], flags);
   opened[slot] = descriptor + 1;
   return answer_result(descriptor);
+}
+
+bool do_memfd(int count, char **arguments) {
+  (void)count;
+  static const char *const words[] = {"none", "shrink", "grow", "write", "future-write", NULL};
+  static const int values[] = {0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE};
+  unsigned slot;
+  uint64_t size;
+  if (!parse_free_slot(arguments[0], &slot) || !parse_numbers(arguments + 1, 1, &size)) return false;
+  int seals = 0;
+  char *rest = arguments[2], *text;
+  while ((text = strsep(&rest, ","))) {
+    int word = parse_word(text, words);
+    if (word < 0) return false;
+    seals |= values[word];
+  }
+  int descriptor = memfd_create("consumer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (descriptor < 0) return answer_result(-1);
+  opened[slot] = descriptor + 1;
+  if (ftruncate(descriptor, (off_t)size) < 0) return answer_result(-1);
+  return answer_result(fcntl(descriptor, F_ADD_SEALS, seals));
+}
+
+bool do_number(int count, char **arguments) {
+  (void)count;
+  int descriptor;
+  if (!parse_descriptor(arguments[0], &descriptor)) return false;
+  answer("ok %d", descriptor);
+  return true;
 }
 
 bool do_close(int count, char **arguments) {

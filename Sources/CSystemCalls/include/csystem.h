@@ -55,6 +55,15 @@ int csystem_map_over(int fd, uint64_t offset, size_t length, int flags, void *ad
 ssize_t csystem_read_process(int pid, void *bytes, size_t count, uint64_t address);
 ssize_t csystem_write_process(int pid, const void *bytes, size_t count, uint64_t address);
 
+// Descriptors of other processes
+/// Takes a copy of a descriptor that a thread has; `thread` is its number as this process sees it.
+int csystem_take_descriptor(int thread, int fd);
+/// Finds the number of the file system that a thread's descriptor leads to. Sends the file system nothing.
+/// -EBADF when the descriptor is not open, another error when this process may not look.
+int csystem_find_file_system(int thread, int fd, unsigned *major, unsigned *minor);
+/// The seals of a file in memory; -EINVAL for all others, whose file system hears nothing of it.
+int csystem_seals(int fd);
+
 // Waiting
 int csystem_eventfd(void);
 void csystem_signal_eventfd(int fd);

@@ -1,0 +1,85 @@
+internal import CSystemCalls
+internal import PagedDevice
+internal import SystemCalls
+internal import SystemPackage
+
+/// The process of a thread that waits for the answer to its request.
+///
+/// The thread cannot end meanwhile, so that its number stays its own. Reading may fault on pages of the
+/// device file itself, which another request thread then serves.
+struct CallingProcess: Caller {
+  /// The thread as this process sees it; 0 when it lives in a process namespace that cannot be seen.
+  let threadID: Int32
+  /// The number of the device's own file system; nil while it is not mounted.
+  let mount: String?
+
+  func read(at address: UInt64, byteCount: Int) throws(DeviceError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    let count = unsafe bytes.withUnsafeMutableBytes { bytes in
+      unsafe csystem_read_process(threadID, bytes.baseAddress, byteCount, address)
+    }
+    guard threadID > 0, count == byteCount else { throw .badAddress }
+    return bytes
+  }
+
+  func write(_ bytes: [UInt8], at address: UInt64) throws(DeviceError) {
+    let count = unsafe bytes.withUnsafeBytes { bytes in
+      unsafe csystem_write_process(threadID, bytes.baseAddress, bytes.count, address)
+    }
+    guard threadID > 0, count == bytes.count else { throw .badAddress }
+  }
+
+  func share(_ descriptor: Int32, offset: UInt64, byteCount: UInt64) throws(DeviceError)
+    -> any SharedMemory
+  {
+    guard threadID > 0 else { throw .notPermitted }
+    let copy: OwnedDescriptor
+    do { copy = try ForeignDescriptor(descriptor, ofThread: threadID).copy() } catch {
+      throw Self.refusal(error)
+    }
+    return try CallersMemory(copy, offset: offset, byteCount: byteCount)
+  }
+
+  func isDevice(_ descriptor: Int32) throws(DeviceError) -> Bool {
+    guard threadID > 0 else { throw .notPermitted }
+    // A copy would keep the file open, and its end from being told, for as long as this looks.
+    do {
+      return try ForeignDescriptor(descriptor, ofThread: threadID).fileSystem() == mount
+    } catch { throw Self.refusal(error) }
+  }
+
+  /// What the caller is told when its descriptor cannot be had.
+  static func refusal(_ error: Errno) -> DeviceError {
+    switch error {
+    case .badFileDescriptor: .badDescriptor
+    case .noMemory, .tooManyOpenFiles, .tooManyOpenFilesInSystem: .outOfMemory
+    default: .notPermitted
+    }
+  }
+}
+
+/// A part of a file in memory that a caller shares, mapped for as long as somebody holds it.
+private final class CallersMemory: SharedMemory {
+  private let region: MappedRegion
+
+  /// Maps the part; the descriptor is not needed any more then.
+  ///
+  /// What would let a touch fault is refused: only a file in memory can be sealed, and one that is sealed against
+  /// shrinking keeps its size. Its seals come first: any other file would be asked for its size, and this one
+  /// may be the device's own, whose request threads would wait for themselves.
+  init(_ file: consuming OwnedDescriptor, offset: UInt64, byteCount: UInt64) throws(DeviceError) {
+    do throws(Errno) {
+      guard try file.seals().contains(.shrink) else { throw Errno.invalidArgument }
+      let size = UInt64(try file.status().byteCount)
+      // mmap itself refuses an offset within a page, a length of 0, and a file that may not be read or written, by
+      // its mode or by its seals.
+      guard offset <= size, byteCount <= size - offset else { throw Errno.invalidArgument }
+      region = try MappedRegion(
+        file, offset: offset, byteCount: Int(byteCount), isWritable: true)
+    } catch {
+      throw error == .noMemory ? .outOfMemory : .invalid
+    }
+  }
+
+  var bytes: UnsafeMutableRawBufferPointer { unsafe region.bytes }
+}
