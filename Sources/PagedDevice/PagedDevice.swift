@@ -95,11 +95,12 @@ public protocol PagedDevice: AnyObject, Sendable {
 
   /// Whether a descriptor is readable in the sense of `poll`.
   ///
-  /// Must not wait. When it is not, the device keeps `waker` until the descriptor becomes readable, wakes it then,
-  /// once, and forgets it; a later call for the same descriptor replaces it, ``closed(_:)`` drops it.
+  /// Must not wait. The device keeps `waker` before it looks, whatever it then answers, and wakes it each time the
+  /// descriptor becomes readable: one who waits for edges (`EPOLLET`) asks again only when woken. A later call for
+  /// the same descriptor replaces it, ``closed(_:)`` drops it.
   /// - Parameters:
   ///   - opener: the descriptor.
-  ///   - waker: wakes those who wait for it.
+  ///   - waker: wakes those who wait for it; may be woken in vain.
   /// - Returns: whether there is something to read now.
   func isReadable(_ opener: Opener, orWake waker: PollWaker) -> Bool
 
