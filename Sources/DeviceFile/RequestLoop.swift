@@ -51,9 +51,7 @@ final class RequestLoop: Sendable {
 
   /// Serves requests until the loop is stopped or the file is unmounted; the body of each thread.
   func run() {
-    let worker = unsafe Worker(
-      session: session.pointer, device: device, notifier: notifier, waiting: waiting,
-      observer: observer)
+    let worker = Worker(session, device, notifier, waiting, observer)
     var patience = Patience(limit: spinCount)
     repeat { baton.take() } while lead(worker, &patience)
     baton.pass()

@@ -47,7 +47,7 @@ extension RequestObserver {
     case .exactLoad(let at, let count, _): (kind, offset, byteCount) = (.load, at, count)
     case .exactStore(let at, let data, _, _): (kind, offset, byteCount) = (.store, at, data.count)
     case .writeBack(let at, let data): (kind, offset, byteCount) = (.writeBack, at, data.count)
-    case .interrupt, .control, .other, .malformed: return
+    case .poll, .interrupt, .control, .other, .malformed: return
     }
     answered(
       AnsweredRequest(

@@ -12,6 +12,8 @@ final class Session: @unchecked Sendable {
   // SAFETY (and @unchecked Sendable): created in `init`, destroyed in `deinit`; libfuse's session functions
   // that are used here lock for themselves.
   let pointer: OpaquePointer
+  /// Wakes those who wait in `poll`, until the file is unmounted.
+  let pollNotifications: PollNotifications
   private let path: String
   /// The number of the mounted file system.
   private let device: String?
@@ -44,6 +46,7 @@ final class Session: @unchecked Sendable {
       throw .mountFailed(path, SessionLog.lastLine)
     }
     unsafe self.pointer = pointer
+    unsafe pollNotifications = PollNotifications(on: fuse_session_fd(pointer))
     self.path = path
     device = MountTable.device(at: path)
     unsafe context.takeUnretainedValue().mount = device
@@ -66,6 +69,8 @@ final class Session: @unchecked Sendable {
   /// Closes the connection and unmounts; consumers that are left get `ENOTCONN` and `SIGBUS`.
   func unmount() {
     guard !isUnmounted.exchange(true, ordering: .sequentiallyConsistent) else { return }
+    // Before the descriptor's number can be anybody else's.
+    pollNotifications.close()
     if isOnPath {
       unsafe fuse_session_unmount(pointer)
       // libfuse leaves the mount of a connection that was aborted.

@@ -2,8 +2,8 @@ internal import CFuse3
 
 /// A request of the FUSE protocol that the request loop answers by itself.
 ///
-/// Page fills and accesses are what a device file lives on; everything else goes through libfuse.
-/// Source: Linux `include/uapi/linux/fuse.h`, `struct fuse_in_header`, `fuse_read_in`, `fuse_write_in`;
+/// Page fills, accesses and polls are what a device file lives on; everything else goes through libfuse.
+/// Source: Linux `include/uapi/linux/fuse.h`, `struct fuse_in_header`, `fuse_read_in`, `fuse_write_in`, `fuse_poll_in`;
 /// the flags that tell a fill from a read and a write-back from a store are set in `fs/fuse/file.c`,
 /// `fuse_send_read`, `fuse_writepage_args_setup`.
 enum WireRequest: Equatable {
@@ -15,6 +15,8 @@ enum WireRequest: Equatable {
   case exactStore(offset: UInt64, data: Range<Int>, handle: UInt64, isCached: Bool)
   /// Pages that were stored to through mappings.
   case writeBack(offset: UInt64, data: Range<Int>)
+  /// Somebody waits for a descriptor, or looks whether there is anything to wait for.
+  case poll(handle: UInt64, waiters: UInt64, events: Int32)
   /// The toucher took a signal; the answer is on its way anyway.
   case interrupt
   /// A control request, which libfuse handles and which may wait for its caller's memory.
@@ -40,6 +42,7 @@ enum WireRequest: Equatable {
     switch header.opcode {
     case FUSE_READ.rawValue: self = unsafe Self.read(message)
     case FUSE_WRITE.rawValue: self = unsafe Self.write(message)
+    case FUSE_POLL.rawValue: self = unsafe Self.poll(message)
     case FUSE_INTERRUPT.rawValue: self = .interrupt
     case FUSE_IOCTL.rawValue: self = unsafe Self.control(message)
     default: self = .other
@@ -78,6 +81,14 @@ enum WireRequest: Equatable {
     return .exactStore(
       offset: body.offset, data: data, handle: body.fh,
       isCached: body.write_flags & UInt32(FUSE_WRITE_LOCKOWNER) == 0)
+  }
+
+  private static func poll(_ message: UnsafeRawBufferPointer) -> WireRequest {
+    guard let body = unsafe message.value(at: headerByteCount, as: fuse_poll_in.self) else {
+      return .malformed
+    }
+    // Whether anybody waits yet is told as well (FUSE_POLL_SCHEDULE_NOTIFY), but not in the order of the answers.
+    return .poll(handle: body.fh, waiters: body.kh, events: Int32(bitPattern: body.events))
   }
 
   private static func control(_ message: UnsafeRawBufferPointer) -> WireRequest {

@@ -13,22 +13,25 @@ final class Worker {
   private let descriptor: CInt
   private let device: any PagedDevice
   private let notifier: Notifier
+  private let pollNotifications: PollNotifications
   private let waiting: WaitingRequests
   private let observer: (any RequestObserver)?
   private var buffer = unsafe fuse_buf()
   /// Which updates the request that was received knows for certain.
   private var round: UInt64 = 0
   private let parts: UnsafeMutablePointer<iovec>
+  /// What an answer has of its own: heads and tails of pages, or a structure.
   private let lines: UnsafeMutablePointer<PageImage.Line>
 
   private static let maximumPages = WireRequest.maximumByteCount / PageImage.byteCount
 
   init(
-    session: OpaquePointer, device: any PagedDevice, notifier: Notifier,
-    waiting: WaitingRequests, observer: (any RequestObserver)?
+    _ session: Session, _ device: any PagedDevice, _ notifier: Notifier, _ waiting: WaitingRequests,
+    _ observer: (any RequestObserver)?
   ) {
-    unsafe self.session = session
-    unsafe descriptor = fuse_session_fd(session)
+    unsafe self.session = session.pointer
+    unsafe descriptor = fuse_session_fd(session.pointer)
+    pollNotifications = session.pollNotifications
     self.device = device
     self.notifier = notifier
     self.waiting = waiting
@@ -76,6 +79,8 @@ final class Worker {
       if isCached { notifier.zap(offset..<offset + UInt64(data.count)) }
     case .writeBack(let offset, let data):
       unsafe writeBack(message[data], offset, reply)
+    case .poll(let handle, let waiters, let events):
+      poll(Opener(handle: handle), waiters, for: events, reply)
     case .interrupt:
       reply.omit()
     case .malformed:
@@ -179,13 +184,35 @@ final class Worker {
     sendWritten(bytes.count, reply)
   }
 
+  /// Tells which of some events are there, and has the device wake those who wait for the one that is not.
+  private func poll(
+    _ opener: Opener, _ waiters: UInt64, for events: Int32, _ reply: consuming Reply
+  ) {
+    var found: Int32 = 0
+    if events & Self.readable != 0,
+      device.isReadable(opener, orWake: pollNotifications.waker(for: waiters))
+    {
+      found |= Self.readable
+    }
+    // A store is always taken.
+    if opener.isWritable { found |= Self.writable }
+    send(fuse_poll_out(revents: UInt32(bitPattern: found & events), padding: 0), reply)
+  }
+
+  private static let readable = POLLIN | POLLRDNORM
+  private static let writable = POLLOUT | POLLWRNORM
+
   /// Accepts all bytes, for the kernel would write the rest of a short answer through its cache.
   private func sendWritten(_ byteCount: Int, _ reply: consuming Reply) {
-    var answer = fuse_write_out(size: UInt32(byteCount), padding: 0)
-    let size = MemoryLayout<fuse_write_out>.size
-    unsafe withUnsafeMutableBytes(of: &answer) { bytes in
-      unsafe parts[1] = iovec(iov_base: bytes.baseAddress, iov_len: size)
-    }
+    send(fuse_write_out(size: UInt32(byteCount), padding: 0), reply)
+  }
+
+  /// Answers with one structure of the protocol, which takes the place of a tail.
+  private func send<Answer: BitwiseCopyable>(_ answer: Answer, _ reply: consuming Reply) {
+    let size = MemoryLayout<Answer>.size
+    precondition(size <= MemoryLayout<PageImage.Tail>.size, "an answer of \(size) bytes")
+    unsafe UnsafeMutableRawPointer(lines).storeBytes(of: answer, as: Answer.self)
+    unsafe parts[1] = iovec(iov_base: lines, iov_len: size)
     reply.send(partCount: 1, byteCount: size)
   }
 }

@@ -95,9 +95,10 @@ public protocol PagedDevice: AnyObject, Sendable {
 
   /// Whether a descriptor is readable in the sense of `poll`.
   ///
-  /// Must not wait. The device keeps `waker` before it looks, whatever it then answers, and wakes it each time the
-  /// descriptor becomes readable: one who waits for edges (`EPOLLET`) asks again only when woken. A later call for
-  /// the same descriptor replaces it, ``closed(_:)`` drops it.
+  /// Must not wait. The device keeps `waker` before it looks, whatever it then answers, and wakes it when the
+  /// descriptor becomes readable next: one who waits for edges (`EPOLLET`) asks again only when woken. Whoever has been
+  /// woken asks again, so that a waker may be forgotten once it has been used. A later call for the same descriptor
+  /// replaces it, ``closed(_:)`` drops it.
   /// - Parameters:
   ///   - opener: the descriptor.
   ///   - waker: wakes those who wait for it; may be woken in vain.

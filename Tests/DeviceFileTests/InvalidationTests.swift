@@ -109,6 +109,40 @@ struct InvalidationTests {
     #expect(seen.atCompletion == [[]])
   }
 
+  private func release(_ opener: Opener, unique: UInt64 = 9) -> Message {
+    var body = fuse_release_in()
+    body.fh = opener.handle
+    return Message(FUSE_RELEASE, unique: unique, rawBytes(body))
+  }
+
+  @Test("What goes with a descriptor is dropped, and nobody waits for that")
+  func closed() throws {
+    let device = RecordingDevice()
+    let kernel = try connected(device)
+    let seen = Seen(kernel)
+    let opener = Opener(id: 5, isWritable: true)
+    device.order(
+      Invalidation([0x6000..<0x7000]) { seen.atCompletion.append(seen.kernel.answers()) })
+    let released = kernel.handle(release(opener).bytes)
+    #expect(released.answers == [.init(unique: 9, error: 0, body: [])])
+    #expect(device.calls() == [.closed(opener)])
+    #expect(kernel.notify().isEmpty)
+    #expect(seen.atCompletion == [[.drop(0x6000..<0x7000)]])
+  }
+
+  @Test("Once the notifier has ended the end of a descriptor is told, and nothing is done")
+  func closedAfterTheEnd() throws {
+    let device = RecordingDevice()
+    let kernel = try connected(device)
+    #expect(kernel.notify().isEmpty)
+    let seen = Seen(kernel)
+    device.order(Invalidation([0x6000..<0x7000]) { seen.atCompletion.append([]) })
+    let released = kernel.handle(release(Opener(id: 5, isWritable: false)).bytes)
+    #expect(released.answers == [.init(unique: 9, error: 0, body: [])])
+    #expect(kernel.notify().isEmpty)
+    #expect(seen.atCompletion.isEmpty)
+  }
+
   @Test("Once the notifier has ended the answer is ENOTCONN, and nothing is done")
   func ended() throws {
     let device = RecordingDevice()

@@ -22,7 +22,7 @@ final class KernelSide {
   let notifier: Notifier
   private let worker: Worker
   // Last, so that it is destroyed, and the descriptor closed, after the worker that uses it.
-  private let session: Session
+  let session: Session
 
   init(_ device: RecordingDevice = RecordingDevice()) throws {
     var ends: [Int32] = [-1, -1]
@@ -41,9 +41,7 @@ final class KernelSide {
     session = try Session(context, at: "/dev/fd/\(ends[1])", name: "test")
     try OwnedDescriptor.makeNonblocking(ends[1])
     try OwnedDescriptor.makeNonblocking(ends[0])
-    unsafe worker = Worker(
-      session: session.pointer, device: device, notifier: notifier,
-      waiting: WaitingRequests(threadCount: 2), observer: nil)
+    worker = Worker(session, device, notifier, WaitingRequests(threadCount: 2), nil)
   }
 
   /// Sends a message and lets the worker handle it.
@@ -104,6 +102,12 @@ extension KernelSide.Answer {
     let body = fuse_notify_inval_inode_out(
       ino: UInt64(FUSE_ROOT_ID), off: Int64(range.lowerBound), len: Int64(range.count))
     return .init(unique: 0, error: -Int32(FUSE_NOTIFY_INVAL_INODE.rawValue), body: rawBytes(body))
+  }
+
+  /// The message that wakes those who wait for a descriptor.
+  static func wake(_ waiters: UInt64) -> Self {
+    let body = fuse_notify_poll_wakeup_out(kh: waiters)
+    return .init(unique: 0, error: -Int32(FUSE_NOTIFY_POLL.rawValue), body: rawBytes(body))
   }
 
   /// The message that stores bytes into pages.

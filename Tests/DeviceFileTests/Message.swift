@@ -45,6 +45,15 @@ struct Message {
     return Message(FUSE_WRITE, unique: unique, rawBytes(body), data: data)
   }
 
+  /// A poll for some of `poll`'s events.
+  static func poll(
+    handle: UInt64, waiters: UInt64, events: UInt32, flags: UInt32 = 1,
+    unique: UInt64 = 7
+  ) -> Message {
+    let body = fuse_poll_in(fh: handle, kh: waiters, flags: flags, events: events)
+    return Message(FUSE_POLL, unique: unique, rawBytes(body))
+  }
+
   /// Overwrites bytes, as no kernel would.
   mutating func overwrite(at offset: Int, _ new: [UInt8]) {
     bytes.replaceSubrange(offset..<offset + new.count, with: new)

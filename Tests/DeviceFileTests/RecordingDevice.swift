@@ -11,12 +11,15 @@ final class RecordingDevice: PagedDevice {
     case store(UInt64, [UInt8], Opener)
     case writeBack(UInt64, [UInt8])
     case control(UInt32, [UInt8], Opener)
+    case isReadable(Opener)
     case closed(Opener)
   }
 
   private let record = Mutex<[Call]>([])
   private let changes = Mutex<[(offset: UInt64, bytes: [UInt8])]>([])
   private let next = Mutex<Invalidation?>(nil)
+  private let lastWaker = Mutex<PollWaker?>(nil)
+  private let readable = Mutex(false)
   private let segments: [Range<UInt64>]
   private let exists: @Sendable (UInt64) -> Bool
   // One for all, for bodies are never freed.
@@ -30,7 +33,16 @@ final class RecordingDevice: PagedDevice {
     self.exists = exists
   }
 
-  /// What the next control request has to have carried out.
+  /// Whether descriptors are readable.
+  var isReadable: Bool {
+    get { readable.withLock { $0 } }
+    set { readable.withLock { $0 = newValue } }
+  }
+
+  /// The waker of the last poll.
+  var waker: PollWaker? { lastWaker.withLock { $0 } }
+
+  /// What the next control request, or the next end of a descriptor, has to have carried out.
   func order(_ invalidation: Invalidation) { next.withLock { $0 = invalidation } }
 
   /// The calls since the last look.
@@ -81,10 +93,7 @@ final class RecordingDevice: PagedDevice {
     note(.control(request.number, request.input, request.opener))
     guard request.number & 0xff != 0 else { throw .unknownRequest }
     request.output = request.input.reversed()
-    next.withLock { next in
-      request.invalidation = next
-      next = nil
-    }
+    request.invalidation = takeOrder()
     return 3
   }
 
@@ -114,9 +123,22 @@ final class RecordingDevice: PagedDevice {
     segments.first { $0.upperBound > offset }
   }
 
+  func isReadable(_ opener: Opener, orWake waker: PollWaker) -> Bool {
+    note(.isReadable(opener))
+    lastWaker.withLock { $0 = waker }
+    return isReadable
+  }
+
   func closed(_ opener: Opener) -> Invalidation? {
     note(.closed(opener))
-    return nil
+    return takeOrder()
+  }
+
+  private func takeOrder() -> Invalidation? {
+    next.withLock { next in
+      defer { next = nil }
+      return next
+    }
   }
 }
 

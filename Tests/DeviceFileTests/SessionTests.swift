@@ -137,7 +137,7 @@ struct SessionTests {
   @Test("What the file does not know is ENOSYS")
   func unknown() throws {
     let kernel = try connected()
-    for opcode in [FUSE_FALLOCATE, FUSE_POLL] {
+    for opcode in [FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE] {
       let body = [UInt8](repeating: 0, count: 64)
       #expect(try answer(kernel, opcode, body).error == ENOSYS)
     }

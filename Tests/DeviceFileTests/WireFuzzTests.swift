@@ -33,8 +33,13 @@ struct Garbage {
   mutating func message() -> [UInt8] {
     let data = bytes([0, 8, 16, 4_096][below(4)])
     var message: [UInt8]
-    switch below(5) {
+    switch below(6) {
     case 0: return bytes(below(200))
+    case 3:
+      message =
+        Message.poll(
+          handle: edge(), waiters: edge(), events: UInt32(truncatingIfNeeded: edge())
+        ).bytes
     case 1:
       message = Message.read(at: edge(), UInt32(truncatingIfNeeded: edge()), isExact: true).bytes
     case 2:
@@ -71,7 +76,9 @@ struct WireFuzzTests {
     }
     // The generator reaches every branch.
     #expect(
-      kinds.isSuperset(of: ["pageFill", "exactLoad", "exactStore", "writeBack", "malformed"]))
+      kinds.isSuperset(of: [
+        "pageFill", "exactLoad", "exactStore", "writeBack", "poll", "malformed",
+      ]))
   }
 
   private func isSound(_ request: WireRequest, of count: Int) -> Bool {
@@ -86,6 +93,7 @@ struct WireFuzzTests {
       return data.lowerBound == 80 && data.upperBound == count
         && offset <= last - UInt64(data.count)
     case .interrupt, .other: return count >= 40
+    case .poll: return count >= 64
     case .control(_, let input): return input.lowerBound == 72 && input.upperBound == count
     case .malformed: return true
     }

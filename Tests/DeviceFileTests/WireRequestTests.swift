@@ -25,6 +25,9 @@ struct WireRequestTests {
     #expect(MemoryLayout<fuse_read_in>.size == 40)
     #expect(MemoryLayout<fuse_write_in>.size == 40)
     #expect(MemoryLayout<fuse_write_out>.size == 8)
+    #expect(MemoryLayout<fuse_poll_in>.size == 24)
+    #expect(MemoryLayout<fuse_poll_out>.size == 8)
+    #expect(MemoryLayout<fuse_notify_poll_wakeup_out>.size == 8)
   }
 
   @Test("A read of whole pages is a fill", arguments: pageSizes)
@@ -105,7 +108,7 @@ struct WireRequestTests {
   private static let others: [fuse_opcode] = [
     FUSE_LOOKUP, FUSE_FORGET, FUSE_GETATTR, FUSE_SETATTR, FUSE_OPEN, FUSE_STATFS, FUSE_RELEASE,
     FUSE_FSYNC, FUSE_SETXATTR, FUSE_GETXATTR, FUSE_FLUSH, FUSE_INIT, FUSE_GETLK, FUSE_ACCESS,
-    FUSE_DESTROY, FUSE_POLL, FUSE_NOTIFY_REPLY, FUSE_BATCH_FORGET, FUSE_FALLOCATE,
+    FUSE_DESTROY, FUSE_NOTIFY_REPLY, FUSE_BATCH_FORGET, FUSE_FALLOCATE,
     FUSE_LSEEK, FUSE_COPY_FILE_RANGE, fuse_opcode(0), fuse_opcode(4_095), fuse_opcode(.max),
   ]
 
@@ -121,6 +124,13 @@ struct WireRequestTests {
     let longer = Message(FUSE_IOCTL, rawBytes(body), data: data + [0])
     #expect(WireRequest(bytes: longer.bytes) == .malformed)
     #expect(WireRequest(bytes: Message(FUSE_IOCTL, []).bytes) == .malformed)
+  }
+
+  @Test("A poll has a handle, the kernel's number for who waits, and events", arguments: [0, 1])
+  func poll(flags: UInt32) {
+    let message = Message.poll(handle: 9, waiters: .max - 1, events: 0x5041, flags: flags)
+    #expect(
+      WireRequest(bytes: message.bytes) == .poll(handle: 9, waiters: .max - 1, events: 0x5041))
   }
 
   @Test("Every other request is libfuse's", arguments: others.map(\.rawValue))
@@ -142,6 +152,7 @@ struct WireRequestTests {
       Message.read(at: 0, 4_096, isExact: false), .read(at: 0, 8, isExact: true),
       .write(at: 0, [1, 2, 3, 4, 5, 6, 7, 8], flags: FUSE_WRITE_LOCKOWNER),
       .write(at: 0, [UInt8](repeating: 0, count: 4_096), flags: FUSE_WRITE_CACHE),
+      .poll(handle: 3, waiters: 1, events: 1),
       Message(FUSE_GETATTR), Message(FUSE_INTERRUPT, [0, 0, 0, 0, 0, 0, 0, 0]),
     ]
     for message in messages {
@@ -152,11 +163,12 @@ struct WireRequestTests {
     }
   }
 
-  @Test("Cut short with the length put right, reads and writes are malformed")
+  @Test("Cut short with the length put right, reads, writes and polls are malformed")
   func shortBody() {
     let messages = [
       Message.read(at: 0, 4_096, isExact: false),
       .write(at: 0, [1, 2, 3, 4], flags: FUSE_WRITE_LOCKOWNER),
+      .poll(handle: 3, waiters: 1, events: 1),
     ]
     for message in messages {
       for count in Self.headerByteCount..<message.bytes.count {
