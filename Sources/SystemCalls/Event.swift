@@ -48,10 +48,12 @@ public struct Readiness: OptionSet, Sendable {
     Readiness(rawValue: max(0, csystem_wait_readable(first, second, -1)))
   }
 
-  /// Whether a descriptor has input now; does not wait.
-  /// - Parameter descriptor: a descriptor.
-  /// - Returns: true also for the end of the input.
-  public static func isReadable(_ descriptor: CInt) -> Bool {
-    csystem_wait_readable(descriptor, -1, 0) == 1
+  /// Whether a descriptor has input; does not wait unless told to.
+  /// - Parameters:
+  ///   - descriptor: a descriptor.
+  ///   - milliseconds: the longest wait; forever when negative.
+  /// - Returns: true also for the end of the input and for an error; false after a signal.
+  public static func isReadable(_ descriptor: CInt, within milliseconds: CInt = 0) -> Bool {
+    csystem_wait_readable(descriptor, -1, milliseconds) == 1
   }
 }

@@ -38,11 +38,18 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     rawValue = try valueOrErrno(unsafe csystem_open(path, mode.rawValue, 0o600))
   }
 
+  /// Makes another descriptor of an open file that somebody else owns; children do not inherit it by `exec`.
+  /// - Parameter descriptor: an open descriptor.
+  /// - Throws: the error of `fcntl`.
+  public init(duplicating descriptor: CInt) throws(Errno) {
+    rawValue = try valueOrErrno(csystem_duplicate(descriptor))
+  }
+
   /// Makes another descriptor of the same open file.
   /// - Returns: a descriptor that children do not inherit by `exec`.
   /// - Throws: the error of `fcntl`.
   public func duplicate() throws(Errno) -> OwnedDescriptor {
-    OwnedDescriptor(rawValue: try valueOrErrno(csystem_duplicate(rawValue)))
+    try OwnedDescriptor(duplicating: rawValue)
   }
 
   /// Reads at an offset: one system call, which is not repeated after a signal, for it may have taken effect.

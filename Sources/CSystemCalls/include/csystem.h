@@ -52,6 +52,8 @@ enum { CSYSTEM_SHARED = 1, CSYSTEM_WRITABLE = 2 };
 int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **address);
 /// Maps a part of a file, shared, in place of whole pages that the caller has mapped (MAP_FIXED).
 int csystem_map_over(int fd, uint64_t offset, size_t length, int flags, void *address);
+/// Creates memory as a file without a name, which can be shared by its descriptor and never changes its size.
+int csystem_sealed_memory(const char *name, uint64_t size);
 ssize_t csystem_read_process(int pid, void *bytes, size_t count, uint64_t address);
 ssize_t csystem_write_process(int pid, const void *bytes, size_t count, uint64_t address);
 
@@ -126,4 +128,14 @@ static inline uint64_t csystem_load64(const void *address) {
 int csystem_probe64(const void *address, uint64_t *value, const void **fault);
 static inline void csystem_store64(void *address, uint64_t value) {
   *(volatile uint64_t *)address = __builtin_bswap64(value);
+}
+
+// Memory that others write without a lock: words in big-endian order.
+/// Loads a word before anything that is loaded after it.
+static inline uint32_t csystem_load32_acquire(const void *address) {
+  return __builtin_bswap32(__atomic_load_n((const uint32_t *)address, __ATOMIC_ACQUIRE));
+}
+/// Stores a word after everything that was stored before it.
+static inline void csystem_store32_release(void *address, uint32_t value) {
+  __atomic_store_n((uint32_t *)address, __builtin_bswap32(value), __ATOMIC_RELEASE);
 }
