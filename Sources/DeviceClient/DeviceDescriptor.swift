@@ -44,44 +44,62 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
     do { return try body() } catch { throw .open(path, error) }
   }
 
-  /// Performs one exact load of 8 bytes.
+  /// The descriptor's number, for `poll`, `epoll` and requests that name a descriptor; valid for as long as
+  /// this value lives.
+  public var rawValue: CInt { file.rawValue }
+
+  /// Performs one exact load.
   ///
   /// Never repeated, whatever happens: a load can be an operation, and may have taken effect.
-  /// - Parameter offset: device offset, a multiple of 8.
+  /// - Parameters:
+  ///   - offset: device offset.
+  ///   - byteCount: the register's size, 1 to 8; the device has a say in it.
   /// - Returns: the register's value.
   /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason; `EIO` when the file gives
-  ///   fewer than 8 bytes, as a file that is no device does.
-  public func load(at offset: UInt64) throws(DeviceClientError) -> UInt64 {
+  ///   fewer bytes, as a file that is no device does.
+  public func load(at offset: UInt64, byteCount: Int = 8) throws(DeviceClientError) -> UInt64 {
+    precondition((1...8).contains(byteCount))
     var value: UInt64 = 0
-    try access(offset) { () throws(Errno) in
+    try access(offset, byteCount) { () throws(Errno) in
       try unsafe withUnsafeMutableBytes(of: &value) { bytes throws(Errno) in
-        try unsafe file.read(into: bytes, at: offset)
+        try unsafe file.read(into: .init(rebasing: bytes.suffix(byteCount)), at: offset)
       }
     }
     return UInt64(bigEndian: value)
   }
 
-  /// Performs one exact store of 8 bytes.
+  /// Performs one exact store.
   /// - Parameters:
-  ///   - value: the register's value.
-  ///   - offset: device offset, a multiple of 8.
+  ///   - value: the register's value; of a smaller register the low bytes.
+  ///   - offset: device offset.
+  ///   - byteCount: the register's size, 1 to 8; the device has a say in it.
   /// - Throws: ``DeviceClientError/access(offset:_:)`` with the device's reason; `EIO` when the file takes
-  ///   fewer than 8 bytes.
-  public func store(_ value: UInt64, at offset: UInt64) throws(DeviceClientError) {
-    try access(offset) { () throws(Errno) in
+  ///   fewer bytes.
+  public func store(_ value: UInt64, at offset: UInt64, byteCount: Int = 8)
+    throws(DeviceClientError)
+  {
+    precondition((1...8).contains(byteCount))
+    try access(offset, byteCount) { () throws(Errno) in
       try unsafe withUnsafeBytes(of: value.bigEndian) { bytes throws(Errno) in
-        try unsafe file.write(bytes, at: offset)
+        try unsafe file.write(.init(rebasing: bytes.suffix(byteCount)), at: offset)
       }
     }
   }
 
   /// Makes one transfer, which is whole or an error.
-  private func access(_ offset: UInt64, _ transfer: () throws(Errno) -> Int)
+  private func access(_ offset: UInt64, _ byteCount: Int, _ transfer: () throws(Errno) -> Int)
     throws(DeviceClientError)
   {
-    let byteCount: Int
-    do { byteCount = try transfer() } catch { throw .access(offset: offset, error) }
-    guard byteCount == 8 else { throw .access(offset: offset, .ioError) }
+    let moved: Int
+    do { moved = try transfer() } catch { throw .access(offset: offset, error) }
+    guard moved == byteCount else { throw .access(offset: offset, .ioError) }
+  }
+
+  /// Waits until the device has something for this descriptor (`poll`): what that is, the device knows.
+  /// - Parameter milliseconds: the longest wait; forever when negative.
+  /// - Returns: whether it has; true also when the server has gone, false after a signal.
+  public func wait(milliseconds: CInt = -1) -> Bool {
+    Readiness.isReadable(rawValue, within: milliseconds)
   }
 
   /// Makes a control request.
