@@ -1,5 +1,6 @@
 internal import CXIVE
 internal import DeviceClient
+internal import SystemPackage
 
 /// The inline attribute requests: `struct xive_attr` as bytes.
 extension DeviceDescriptor {
@@ -22,6 +23,25 @@ extension DeviceDescriptor {
     try control(xive_get_attr_request, &request)
     return unsafe request.withUnsafeBytes { bytes in
       unsafe bytes.loadUnaligned(fromByteOffset: xive_attr.data, as: Value.self)
+    }
+  }
+
+  /// Sets an attribute; `words` says in this module's terms what a refusal means.
+  func set(
+    _ group: UInt32, _ attribute: UInt64, _ value: some BitwiseCopyable,
+    _ words: (Errno) -> XIVEClientError?
+  ) throws(XIVEClientError) {
+    do { try setAttribute(group, attribute, value) } catch {
+      throw words(error.errno) ?? .device(error)
+    }
+  }
+
+  /// Gets an attribute; `words` as above.
+  func get<Value: BitwiseCopyable>(
+    _ group: UInt32, _ attribute: UInt64, _ words: (Errno) -> XIVEClientError? = { _ in nil }
+  ) throws(XIVEClientError) -> Value {
+    do { return try self.attribute(group, attribute) } catch {
+      throw words(error.errno) ?? .device(error)
     }
   }
 }

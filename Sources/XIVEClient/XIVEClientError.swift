@@ -45,6 +45,10 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   /// The system refuses to map pages in a guest's window, and to take back what it has mapped: the run counts
   /// as plugged.
   case halfPlugged(PassthroughRun, Errno)
+  /// No page takes an exact access of that size there.
+  case access(offset: UInt64, byteCount: Int)
+  /// A vCPU, a queue, a route or guest memory was refused.
+  case delivery(DeliveryError)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
@@ -57,7 +61,8 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .phbExists, .plugged: .fileExists
     case .plug(_, let error), .halfPlugged(_, let error): error
     case .phbShape(_, let shape): shape.irqCount == 0 ? .invalidArgument : .argListTooLong
-    case .window, .value, .operation, .notCreated, .cannotMap, .emptyRun, .outsideWindow:
+    case .delivery(let error): error.errno
+    case .access, .window, .value, .operation, .notCreated, .cannotMap, .emptyRun, .outsideWindow:
       .invalidArgument
     }
   }
@@ -98,7 +103,17 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .plug(let run, let error): "\(run.words): the window stays as it was: \(error.words)"
     case .halfPlugged(let run, let error):
       "\(run.words): plugged in part, and has to be unplugged: \(error.words)"
+    case .access(let offset, let count):
+      "offset 0x\(String(offset, radix: 16)): takes no access of \(count) bytes: an ESB page takes 8, "
+        + "a TIMA page 1, 2, 4 or 8, all of them aligned"
+    case .delivery(let error): error.description
     }
+  }
+
+  /// The words for an exact access that the device refused.
+  static func refused(_ error: DeviceClientError, _ byteCount: Int) -> XIVEClientError {
+    guard case .access(let offset, .invalidArgument) = error else { return .device(error) }
+    return .access(offset: offset, byteCount: byteCount)
   }
 }
 

@@ -175,23 +175,4 @@ extension DeviceDescriptor {
       supportsStoreEOI: answer.flags & XIVE_PHB_STORE_EOI != 0)
     return PHBStatus(shape: shape, mappedCount: answer.mapped)
   }
-
-  /// Sets an attribute; `words` says in this module's terms what a refusal means.
-  fileprivate func set(
-    _ group: UInt32, _ attribute: UInt64, _ value: some BitwiseCopyable,
-    _ words: (Errno) -> XIVEClientError?
-  ) throws(XIVEClientError) {
-    do { try setAttribute(group, attribute, value) } catch {
-      throw words(error.errno) ?? .device(error)
-    }
-  }
-
-  /// Gets an attribute; `words` as above.
-  fileprivate func get<Value: BitwiseCopyable>(
-    _ group: UInt32, _ attribute: UInt64, _ words: (Errno) -> XIVEClientError?
-  ) throws(XIVEClientError) -> Value {
-    do { return try self.attribute(group, attribute) } catch {
-      throw words(error.errno) ?? .device(error)
-    }
-  }
 }

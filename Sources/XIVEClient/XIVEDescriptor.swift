@@ -52,6 +52,33 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   /// The layout of the file.
   public var map: DeviceMap { geometry.map }
 
+  // MARK: - Registers
+
+  /// Performs one exact load.
+  /// - Parameters:
+  ///   - offset: device offset.
+  ///   - byteCount: the register's size, 1 to 8.
+  /// - Returns: the register's value; all ones where there is no state to give.
+  /// - Throws: ``XIVEClientError/access(offset:byteCount:)`` where no page takes it.
+  public func load(at offset: UInt64, byteCount: Int = 8) throws(XIVEClientError) -> UInt64 {
+    do { return try device.load(at: offset, byteCount: byteCount) } catch {
+      throw .refused(error, byteCount)
+    }
+  }
+
+  /// Performs one exact store.
+  /// - Parameters:
+  ///   - value: the register's value; of a smaller register the low bytes.
+  ///   - offset: device offset.
+  ///   - byteCount: the register's size, 1 to 8.
+  /// - Throws: ``XIVEClientError/access(offset:byteCount:)`` where no page takes it.
+  public func store(_ value: UInt64, at offset: UInt64, byteCount: Int = 8) throws(XIVEClientError)
+  {
+    do { try device.store(value, at: offset, byteCount: byteCount) } catch {
+      throw .refused(error, byteCount)
+    }
+  }
+
   // MARK: - Sources, exactly
 
   /// Creates a source, or creates it again: PQ 01.
@@ -119,7 +146,7 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
     return map.offset(of: .esb(lisn, half))
   }
 
-  private func requireSource(_ lisn: LISN) throws(XIVEClientError) {
+  func requireSource(_ lisn: LISN) throws(XIVEClientError) {
     guard lisn.rawValue < geometry.sourceCount else {
       throw .noSuchSource(lisn, count: geometry.sourceCount)
     }
