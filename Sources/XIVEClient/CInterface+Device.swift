@@ -3,7 +3,6 @@
 internal import CSystemCalls
 public import CXIVE
 internal import CXIVEClient
-internal import DeviceClient
 internal import XIVEModel
 
 /// The last failure of this thread in words.
@@ -43,9 +42,7 @@ public func xive_client_load(
   _ client: OpaquePointer, _ offset: UInt64, _ value: UnsafeMutablePointer<UInt64>
 ) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
-    unsafe value.pointee = try wrap { () throws(DeviceClientError) in
-      try device.device.load(at: offset)
-    }
+    unsafe value.pointee = try device.load(at: offset)
   }
 }
 
@@ -53,8 +50,34 @@ public func xive_client_load(
 @c @implementation
 public func xive_client_store(_ client: OpaquePointer, _ offset: UInt64, _ value: UInt64) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
-    try wrap { () throws(DeviceClientError) in try device.device.store(value, at: offset) }
+    try device.store(value, at: offset)
   }
+}
+
+/// Performs one exact load of a size.
+@c @implementation
+public func xive_client_load_size(
+  _ client: OpaquePointer, _ offset: UInt64, _ size: UInt32, _ value: UnsafeMutablePointer<UInt64>
+) -> CInt {
+  unsafe status(client) { device throws(XIVEClientError) in
+    unsafe value.pointee = try device.load(at: offset, byteCount: registerSize(size))
+  }
+}
+
+/// Performs one exact store of a size.
+@c @implementation
+public func xive_client_store_size(
+  _ client: OpaquePointer, _ offset: UInt64, _ size: UInt32, _ value: UInt64
+) -> CInt {
+  unsafe status(client) { device throws(XIVEClientError) in
+    try device.store(value, at: offset, byteCount: registerSize(size))
+  }
+}
+
+/// Takes the size of a register that a caller gives.
+private func registerSize(_ size: UInt32) throws(XIVEClientError) -> Int {
+  guard (1...8).contains(size) else { throw .value("size", UInt64(size)) }
+  return Int(size)
 }
 
 // MARK: - Sources

@@ -11,7 +11,7 @@
 /// leaves its outputs alone when it fails. xive_client_error_message() has the words.
 ///
 /// Threads. Every function is safe from several threads at once, but a handle must not be in use when
-/// it is closed or unmapped. Handles and pointers must be valid; NULL only where this header says so.
+/// it is closed, unmapped or destroyed. Handles and pointers must be valid; NULL only where this header says so.
 #ifndef XIVE_CLIENT_H
 #define XIVE_CLIENT_H
 
@@ -40,6 +40,12 @@ typedef struct xive_client xive_client;
 typedef struct xive_client_mapping xive_client_mapping;
 /// A guest's window on a device file.
 typedef struct xive_client_window xive_client_window;
+/// Guest RAM that the device writes event queues into.
+typedef struct xive_client_memory xive_client_memory;
+/// The consumer's end of an event queue.
+typedef struct xive_client_queue xive_client_queue;
+/// A vCPU: a descriptor that is connected to a server.
+typedef struct xive_client_vcpu xive_client_vcpu;
 
 /// Why the last call on this thread that failed did so: one line that names the object, or an empty
 /// string before any failure. Valid until the next call on this thread that fails.
@@ -65,6 +71,13 @@ int xive_client_load(const xive_client *client, uint64_t offset, uint64_t *value
 /// Performs one exact 8-byte store at a device offset. EINVAL where no page takes it; EBADF when the
 /// client is not writable.
 int xive_client_store(const xive_client *client, uint64_t offset, uint64_t value);
+
+/// The same for a register of `size` bytes, 1 to 8 (EINVAL for others): TIMA registers have 1, 2, 4 or
+/// 8. All ones in `value`, as many as fit, where there is no state to give.
+int xive_client_load_size(
+  const xive_client *client, uint64_t offset, uint32_t size, uint64_t *value);
+int xive_client_store_size(
+  const xive_client *client, uint64_t offset, uint32_t size, uint64_t value);
 
 // MARK: - Sources. E2BIG for a LISN beyond the device's; EBADF for a change when not writable.
 
@@ -185,6 +198,163 @@ size_t xive_client_window_length(const xive_client_window *window);
 
 /// Unmaps the window and frees the handle. NULL is no error.
 void xive_client_window_destroy(xive_client_window *XIVE_CLIENT_NULLABLE window);
+
+// MARK: - Guest memory. Event queues lie in it; the device writes it at any time.
+
+/// Creates memory of zeros, a memfd of a sealed size. The errors of memfd_create and mmap.
+xive_client_memory *XIVE_CLIENT_NULLABLE xive_client_memory_create(
+  size_t size, int *XIVE_CLIENT_NULLABLE error);
+
+/// Maps `size` bytes of memory that the caller has already, from `offset` in the file behind `fd` on;
+/// `fd` stays the caller's. The errors of mmap. The device takes only a memfd that is sealed against
+/// shrinking.
+xive_client_memory *XIVE_CLIENT_NULLABLE xive_client_memory_map(
+  int fd, uint64_t offset, size_t size, int *XIVE_CLIENT_NULLABLE error);
+
+/// Where the memory is mapped.
+void *xive_client_memory_address(const xive_client_memory *memory);
+
+/// Gives the memory up; it is unmapped when no queue uses it any more. NULL is no error.
+void xive_client_memory_destroy(xive_client_memory *XIVE_CLIENT_NULLABLE memory);
+
+/// Shows the device `size` bytes of the memory, from byte `offset` on, at a guest-physical address.
+/// `slot`: below XIVE_MEMORY_SLOTS, else ENXIO. EINVAL when it is not in the memory, not whole pages, not
+/// sealed against shrinking, or overlaps another slot; EPERM when the server may not take descriptors
+/// of this process.
+int xive_client_add_memory(
+  const xive_client *client, uint32_t slot, uint64_t guest_address,
+  const xive_client_memory *memory, uint64_t offset, uint64_t size);
+
+/// Takes a slot's memory from the device; the queues in it are disabled. Errors as above.
+int xive_client_remove_memory(const xive_client *client, uint32_t slot);
+
+// MARK: - Queues and routes: where events go. Priorities are 0 to 6 (EINVAL for others); a server is
+// one that a vCPU has connected as; EBADF for a change when not writable.
+
+/// Gives a server a queue, or takes it away when `queue->qshift` is 0: group 4, so `queue` is as
+/// KVM_DEV_XIVE_GRP_EQ_CONFIG takes it. ENOENT when no vCPU has connected as the server; EINVAL for a
+/// server beyond the device's, for other flags and sizes than the kernel takes, and for an address
+/// that is not aligned or not in a memory slot.
+int xive_client_configure_queue(
+  const xive_client *client, uint32_t server, uint32_t priority, const struct xive_eq *queue);
+
+/// Asks for a server's queue; all zero when there is none. ENOENT and EINVAL as above.
+int xive_client_queue_config(
+  const xive_client *client, uint32_t server, uint32_t priority, struct xive_eq *queue);
+
+/// Routes the events of a source to a server's queue, whose entries will say `eisn` (31 bits); masked:
+/// drops them. EINVAL for a source that was never created and for a server as above or that no vCPU
+/// has connected as; EBUSY when no server has a queue for the priority; E2BIG beyond the device's
+/// sources.
+int xive_client_configure_source(
+  const xive_client *client, uint32_t lisn, uint32_t server, uint32_t priority, uint32_t eisn,
+  bool masked);
+
+/// Waits until the events of a source have reached their queue. EINVAL never created; E2BIG.
+int xive_client_sync_source(const xive_client *client, uint32_t lisn);
+
+/// Waits until all events have reached their queues.
+int xive_client_sync_queues(const xive_client *client);
+
+/// Masks all sources and disables all queues; sources and mappings stay.
+int xive_client_reset(const xive_client *client);
+
+/// Limits server numbers to those below `count`. EBUSY after the first vCPU has connected; EINVAL for 0
+/// and for more than the device has.
+int xive_client_set_server_count(const xive_client *client, uint32_t count);
+
+/// Asks for an END, or sets it, word by word: group 0x51, for what a queue's configuration does not
+/// say. `index`: xive_end_index(). E2BIG for one that the device does not have; EINVAL as xive.h says.
+int xive_client_end(const xive_client *client, uint32_t index, struct xive_end *end);
+int xive_client_set_end(const xive_client *client, uint32_t index, const struct xive_end *end);
+
+/// Asks what became of the events, and what guests did wrong.
+int xive_client_delivery(const xive_client *client, struct xive_info_delivery *delivery);
+int xive_client_guest_errors(const xive_client *client, struct xive_info_guest_errors *errors);
+
+// MARK: - Event queue. Read in memory: no call to the device.
+
+/// Takes a place in guest memory for a queue, from byte `offset` on, and keeps the memory. `shift`: log2
+/// of its size in bytes, from 12 on; 16 for those of the kernel's attribute. `toggle` and `index`: where
+/// to go on, as in struct xive_eq: the bit 31 that the next entry will have, at first 1, and its index.
+/// What lies there stays. EINVAL for a queue that does not lie in the memory, or an index beyond it.
+xive_client_queue *XIVE_CLIENT_NULLABLE xive_client_queue_create(
+  const xive_client_memory *memory, uint64_t offset, uint32_t shift, uint32_t toggle,
+  uint32_t index, int *XIVE_CLIENT_NULLABLE error);
+
+/// Takes the next entry: true, and the event's EISN; false when there is none yet.
+bool xive_client_queue_next(const xive_client_queue *queue, uint32_t *eisn);
+
+/// Where the next entry will be, for xive_client_queue_create() or struct xive_eq.
+void xive_client_queue_position(
+  const xive_client_queue *queue, uint32_t *toggle, uint32_t *index);
+
+/// Makes all entries old, as they must be before the queue is configured at this position.
+void xive_client_queue_clear(const xive_client_queue *queue);
+
+/// Frees the handle; NULL is no error.
+void xive_client_queue_destroy(xive_client_queue *XIVE_CLIENT_NULLABLE queue);
+
+// MARK: - vCPUs. What a guest's operating system does; every call is one exact access, or two for an
+// end of interrupt.
+
+/// Opens the device once more, connects that descriptor to a server, and pushes its OS context. EINVAL
+/// for a server beyond the device's or the limit that was set; EEXIST when another descriptor is
+/// connected to it; EPERM when the server may not look at descriptors of this process; and as
+/// xive_client_open().
+xive_client_vcpu *XIVE_CLIENT_NULLABLE xive_client_vcpu_connect(
+  const char *path, uint32_t server, int *XIVE_CLIENT_NULLABLE error);
+
+/// Closes the descriptor: the context is pulled, and the server number is free again. NULL is no error.
+void xive_client_vcpu_disconnect(xive_client_vcpu *XIVE_CLIENT_NULLABLE vcpu);
+
+/// The connected descriptor, for callers with their own epoll; the vCPU keeps it.
+int xive_client_vcpu_fd(const xive_client_vcpu *vcpu);
+
+/// Waits until an interrupt can be acknowledged, at most so many milliseconds, forever when negative.
+/// True also when the server has gone, as the next call will say; false after the time or a signal.
+bool xive_client_vcpu_wait(const xive_client_vcpu *vcpu, int milliseconds);
+
+/// Acknowledges the most favored pending interrupt: the vCPU takes its priority, which is left in
+/// `cppr`. `nsr`: has 0x80 if there was one.
+int xive_client_vcpu_acknowledge(const xive_client_vcpu *vcpu, uint8_t *nsr, uint8_t *cppr);
+
+/// Loads and stores the vCPU's own priority: only more favored interrupts, of lower numbers, are let
+/// through. Stored above 7 it becomes 0xff, and all are.
+int xive_client_vcpu_cppr(const xive_client_vcpu *vcpu, uint8_t *cppr);
+int xive_client_vcpu_set_cppr(const xive_client_vcpu *vcpu, uint8_t cppr);
+
+/// Loads the OS ring without an effect: NSR, CPPR, IPB, LSMFB, ACK#, INC, AGE, PIPR from the top byte on.
+int xive_client_vcpu_ring(const xive_client_vcpu *vcpu, uint64_t *ring);
+
+/// Makes a priority pending as if its queue had got an event; above 7 nothing happens.
+int xive_client_vcpu_set_pending(const xive_client_vcpu *vcpu, uint8_t priority);
+
+/// Ends the interrupt of a source that sends messages: SET_PQ_00, and a trigger if an event came
+/// meanwhile, which `again` tells. E2BIG beyond the device's sources.
+int xive_client_vcpu_end_of_interrupt(
+  const xive_client_vcpu *vcpu, uint32_t lisn, bool *XIVE_CLIENT_NULLABLE again);
+
+/// Ends the interrupt of an LSI by a load, which has it come again while its line is held. `again`:
+/// whether a queued event was forwarded. E2BIG as above.
+int xive_client_vcpu_end_of_level_interrupt(
+  const xive_client_vcpu *vcpu, uint32_t lisn, bool *XIVE_CLIENT_NULLABLE again);
+
+// MARK: - Scheduling. What a VMM does with any server's context, on any client. EINVAL for a server
+// beyond the device's.
+
+/// Pushes a server's OS context: it takes interrupts at once. Nothing happens to one that is not connected.
+int xive_client_push_context(const xive_client *client, uint32_t server);
+
+/// Pulls a server's OS context: events go to its NVT's backlog until it is pushed again. `was_pushed`:
+/// whether it was. ENOENT when it is not connected.
+int xive_client_pull_context(
+  const xive_client *client, uint32_t server, bool *XIVE_CLIENT_NULLABLE was_pushed);
+
+/// Looks at a server without an effect: its OS ring, and whether its context is pushed. ENOENT when it
+/// is not connected.
+int xive_client_context(
+  const xive_client *client, uint32_t server, uint64_t *ring, bool *is_pushed);
 
 #ifdef __cplusplus
 }
