@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import DeviceClient
 internal import XIVEClient
 internal import XIVEModel
 
@@ -7,9 +6,10 @@ internal import XIVEModel
 struct MapCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "map",
-    abstract: "List the segments of a device file that exist now.",
+    abstract: "List the segments of a device file that exist now, and its vCPUs.",
     discussion: """
-      Everything else is a hole: a touch there raises SIGBUS. With --json the device's counters come along.
+      Everything else is a hole: a touch there raises SIGBUS. With --json the device's counters come along: what it \
+      did, what became of events, what guests did wrong.
       """)
 
   @Argument(help: "The device file.") var path: String
@@ -19,11 +19,13 @@ struct MapCommand: ParsableCommand {
     try reporting {
       let device = try XIVEDescriptor(path, isWritable: false)
       let segments = try MapSegment.all(of: device)
+      let vcpus = try MapVCPU.all(of: device, segments.compactMap(\.server))
       if json {
-        try printJSON(MapReport(device, try device.counters(), segments))
+        try printJSON(try MapReport(device, segments, vcpus))
       } else {
         print(DeviceSummary(device.geometry).text)
         print(MapSegment.table(segments))
+        for vcpu in vcpus { print(vcpu.text) }
       }
     }
   }
@@ -53,6 +55,8 @@ struct MapSegment: Encodable {
   var firstLISN: UInt32?
   var lastLISN: UInt32?
   var phb: PHB?
+  /// The vCPU whose page it is.
+  let server: UInt32?
 
   /// A PHB, for programs.
   struct PHB: Encodable {
@@ -115,6 +119,11 @@ struct MapSegment: Encodable {
     pages = UInt64(range.count) >> map.pageShift
     firstLISN = sources?.lowerBound
     lastLISN = sources?.upperBound
+    if case .tima(let server, _) = map.target(at: range.lowerBound) {
+      self.server = server.rawValue
+    } else {
+      server = nil
+    }
     if let sources {
       let numbers = [sources.lowerBound, sources.upperBound].map { LISN(rawValue: $0).description }
       what = "ESB pages of LISN \(numbers[0])-\(numbers[1]) (\(use.rawValue))"
@@ -155,16 +164,24 @@ struct MapReport: Encodable {
   let esbPages: UInt32
   let storeEOI: Bool
   let segments: [MapSegment]
+  let vcpus: [MapVCPU]
   let counters: [String: UInt64]
+  let delivery: [String: UInt64]
+  let guestErrors: [String: UInt64]
 
-  init(_ device: borrowing XIVEDescriptor, _ counters: DeviceCounters, _ segments: [MapSegment]) {
+  init(_ device: borrowing XIVEDescriptor, _ segments: [MapSegment], _ vcpus: [MapVCPU])
+    throws(XIVEClientError)
+  {
     sources = device.geometry.sourceCount
     servers = device.geometry.serverCount
     devicePageBytes = device.map.pageByteCount
     esbPages = device.geometry.pagesPerSource
     storeEOI = device.geometry.supportsStoreEOI
     self.segments = segments
-    self.counters = Dictionary(uniqueKeysWithValues: counters.named)
+    self.vcpus = vcpus
+    counters = Dictionary(uniqueKeysWithValues: try device.counters().named)
+    delivery = Dictionary(uniqueKeysWithValues: try device.deliveryCounters().named)
+    guestErrors = Dictionary(uniqueKeysWithValues: try device.guestErrors().named)
   }
 }
 
@@ -176,6 +193,29 @@ extension DeviceCounters {
       ("exactStores", exactStores), ("mappedStores", mappedStores), ("liveUpdates", liveUpdates),
       ("events", events), ("guestErrors", guestErrors), ("hostEvents", hostEvents),
       ("zaps", zaps),
+    ]
+  }
+}
+
+extension DeliveryCounters {
+  /// The counters with the names that programs read.
+  var named: [(String, UInt64)] {
+    [
+      ("entries", entries), ("notified", notified), ("backlogged", backlogged),
+      ("coalesced", coalesced), ("escalated", escalated), ("masked", masked),
+      ("undelivered", undelivered), ("vcpus", vcpus),
+    ]
+  }
+}
+
+extension GuestErrors {
+  /// The counters with the names that programs read.
+  var named: [(String, UInt64)] {
+    [
+      ("absentPage", absentPage), ("esbOperation", esbOperation), ("endStore", endStore),
+      ("timaAccess", timaAccess), ("timaStore", timaStore), ("easInvalid", easInvalid),
+      ("endInvalid", endInvalid), ("nvtInvalid", nvtInvalid), ("camDuplicate", camDuplicate),
+      ("escalationLoop", escalationLoop), ("context", context), ("image", image),
     ]
   }
 }
