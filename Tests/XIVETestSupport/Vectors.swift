@@ -113,12 +113,18 @@ public struct SequenceSet: Sendable, Decodable, CustomStringConvertible {
 public enum Vectors {
   private static let operationFile = Result { try read([OperationSet].self, "esb-operations.json") }
   private static let sequenceFile = Result { try read([SequenceSet].self, "esb-sequences.json") }
+  private static let routerFile = Result {
+    try read([RouterSequence].self, "router-sequences.json")
+  }
 
   /// Single accesses, for every shape of ESB pages.
   public static var operations: [OperationSet] { get throws { try operationFile.get() } }
 
   /// Runs of accesses, for every shape of ESB pages.
   public static var sequences: [SequenceSet] { get throws { try sequenceFile.get() } }
+
+  /// Runs of events on their whole way from source to vCPU.
+  public static var routerSequences: [RouterSequence] { get throws { try routerFile.get() } }
 
   private static func read<T: Decodable>(_ type: T.Type, _ name: String) throws -> T {
     let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
