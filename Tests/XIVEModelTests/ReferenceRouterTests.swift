@@ -59,6 +59,7 @@ struct ReferenceRouterTests {
     #expect(router.outcomes == [.entries: 1])
     #expect(router.backlog(0x400) == 0)
     #expect(router.sources.sources[4].pq == 0b10)
+    router.setNVT(0x400, isValid: true)
     var end = plainEND(5, "vqn")
     end.block = 1
     router.setEND(5, end.words)
@@ -111,6 +112,19 @@ struct ReferenceRouterTests {
     #expect(router.end(1) == plainEND(1, "vn").words)
   }
 
+  @Test("A queue can lie anywhere in 60 bits of address")
+  func highQueue() {
+    let base: UInt64 = 0xabc_def0_1234_0000
+    var router = ReferenceRouter(sources: 1, servers: 1, memorySize: 8192, at: base)
+    var end = plainEND(0, "vq")
+    end.queue = base + 4096
+    router.setEND(0, end.words)
+    router.setEAS(0, end: 0, data: 0x7fff_ffff)
+    router.trigger(0)
+    #expect(router.writes == [4096])
+    #expect(ReferenceFields.word(router.memory, at: 4096) == 0xffff_ffff)
+  }
+
   @Test("R7: a queue wraps, its generation flips, and a consumer by toggle reads every entry")
   func wrap() {
     var router = plainRouter()
@@ -141,14 +155,25 @@ struct ReferenceRouterTests {
     router.setCPPR(0xff)
     #expect(router.os() == [0x80, 0xff, 0x12, 3])
     #expect(router.load(0, view: 1, at: 0x818, size: 4) == 0x8000_0400)
-    #expect(!router.vcpus[0].osLine)
+    #expect(!router.vcpus[0].isLineUp)
     router.trigger(1)
     #expect(router.os() == [0x80, 0xff, 0x12, 3])
     #expect(router.backlog(0x400) == 0x40)
     router.store(0x8000_0400, 0, view: 1, at: 0x18, size: 4)
     #expect(router.os() == [0x80, 0xff, 0x52, 1])
-    #expect(router.vcpus[0].osLine)
+    #expect(router.vcpus[0].isLineUp)
     #expect(router.outcomes == [.entries: 3, .backlogged: 3])
+  }
+
+  @Test("R8: a vCPU that is not connected any more does not run either")
+  func disconnected() {
+    var router = plainRouter()
+    router.setCPPR(0xff)
+    router.disconnect(0)
+    router.trigger(1)
+    #expect(router.backlog(0x400) == 0x40)
+    router.connect(0)
+    #expect(router.os() == [0, 0, 0x40, 1])
   }
 
   @Test("R8: without a backlog the notification is lost")
@@ -187,6 +212,36 @@ struct ReferenceRouterTests {
     #expect(router.os()[2] == 0)
     #expect(router.os(1)[2] == 0x04)
     #expect(router.outcomes == [.entries: 2, .escalated: 1, .notified: 1])
+  }
+
+  @Test("R8: a silent END tells nobody and keeps nothing, not even after an EOI of its ESn")
+  func silent() {
+    var router = plainRouter()
+    var end = plainEND(2, "vqsb")
+    end.notifyPQ = 0b11
+    router.setEND(2, end.words)
+    router.trigger(2)
+    #expect(router.perform(.load, end: 2, isEscalation: false, at: 0) == 1)
+    router.disconnect(0)
+    router.trigger(2)
+    #expect(router.outcomes == [.entries: 2])
+    #expect(router.backlog(0x400) == 0)
+    #expect(router.os()[2] == 0)
+  }
+
+  @Test("An EOI of ESn does not notify with priority ff, one of ESe does not escalate without e")
+  func vainEOI() {
+    var router = plainRouter()
+    var end = plainEND(2, "vqb")
+    end.priority = 0xff
+    end.notifyPQ = 0b11
+    end.escalatePQ = 0b11
+    end.escalationIndex = 3
+    router.setEND(2, end.words)
+    #expect(router.perform(.load, end: 2, isEscalation: false, at: 0) == 1)
+    #expect(router.perform(.load, end: 2, isEscalation: true, at: 0) == 1)
+    #expect(router.end(2)[1] >> 28 == 0b1010)
+    #expect(router.outcomes == [.masked: 1])
   }
 
   @Test("An END that escalates to itself stops after sixteen levels")

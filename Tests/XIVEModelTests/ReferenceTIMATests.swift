@@ -20,6 +20,10 @@ struct ReferenceTIMATests {
     let before = router.vcpus
     #expect(router.acknowledge() == 0x0005)
     #expect(router.vcpus == before)
+    router.store(0x3305_0000, 0, view: 1, at: 0x10, size: 4)
+    #expect(router.acknowledge() == 0x3305)
+    router.setCPPR(4)
+    #expect(router.os()[0] == 0)
   }
 
   @Test("R11: a CPPR above 7 is ff; R14: one that is lowered takes the interrupt back")
@@ -31,11 +35,11 @@ struct ReferenceTIMATests {
       #expect(router.load(0, view: 2, at: 0x11, size: 1) == UInt64(expected))
     }
     router.trigger(4)
-    #expect(router.vcpus[0].osLine)
+    #expect(router.vcpus[0].isLineUp)
     for value in [5, 4, 5, 3] as [UInt64] {
       router.setCPPR(value)
       #expect(router.os() == [value == 5 ? 0x80 : 0, UInt8(value), 0x08, 4])
-      #expect(router.vcpus[0].osLine == (value == 5))
+      #expect(router.vcpus[0].isLineUp == (value == 5))
     }
   }
 
@@ -95,6 +99,9 @@ struct ReferenceTIMATests {
     router.store(0x8008_0401, 0, view: 1, at: 0x18, size: 4)
     router.store(0x8000_0402, 0, view: 1, at: 0x18, size: 4)
     #expect(router.errors == [.nvtInvalid: 2])
+    router.store(0x00ff_0800, 0, view: 1, at: 0x10, size: 4)
+    router.store(0x8000_0402, 0, view: 1, at: 0x18, size: 4)
+    #expect(router.os() == [0x80, 0xff, 0x08, 4])
   }
 
   @Test("The physical thread answers to its own CAM once it is valid, the pool to its word 2")
@@ -114,14 +121,14 @@ struct ReferenceTIMATests {
     router.store(9, 0, view: 1, at: 0x31, size: 1)
     router.trigger(4)
     #expect(router.hv() == [0x40, 0xff, 4, 0, 0x08])
-    #expect(router.vcpus[0].hvLine && !router.vcpus[0].osLine)
+    #expect(router.vcpus[0].isLineUp)
     router.trigger(3)
     #expect(router.hv() == [0x80, 0xff, 3, 0x10, 0x08])
     router.trigger(3 + 8)
     #expect(router.hv() == [0x80, 0xff, 3, 0x10, 0x18])
     #expect(router.load(0, view: 1, at: 0x830, size: 2) == 0x8003)
     #expect(router.hv() == [0, 3, 3, 0, 0x18])
-    #expect(!router.vcpus[0].hvLine)
+    #expect(!router.vcpus[0].isLineUp)
     router.store(4, 0, view: 1, at: 0x31, size: 1)
     #expect(router.hv() == [0x40, 4, 3, 0, 0x18])
     router.store(3, 0, view: 1, at: 0x31, size: 1)
@@ -154,6 +161,12 @@ struct ReferenceTIMATests {
     #expect(router.load(0, view: 2, at: 0x1010, size: 8) == 0x0000_00ff_ff00_00ff)
     #expect(router.load(0, view: 2, at: 0x450, size: 8) == 0x0000_00ff_ff00_00ff)
     #expect(router.load(0, view: 2, at: 0x850, size: 8) == .max)
+    #expect(router.errors == [.timaAccess: 1])
+    router.store(0x1111_1111, 0, view: 0, at: 0x850, size: 4)
+    #expect(router.errors == [.timaAccess: 2])
+    #expect(router.vcpus[0].registers[0x10...0x17] == ReferenceVCPU.resetRegisters[0x10...0x17])
+    router.store(0x1122_3344, 0, view: 0, at: 0x450, size: 4)
+    #expect(Array(router.vcpus[0].registers[0x10...0x13]) == [0x11, 0x22, 0x33, 0x44])
   }
 
   @Test("The special operations are those of the architecture's list")

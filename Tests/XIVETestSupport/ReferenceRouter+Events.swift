@@ -27,7 +27,7 @@ extension ReferenceRouter {
     trigger(block: block, index: index, data: ReferenceFields.field(1...31, of: word1), depth: 0)
   }
 
-  /// Steps 2 to 5: an END is triggered.
+  /// Step 2: an END is triggered.
   private mutating func trigger(block: UInt32, index: UInt32, data: UInt32, depth: Int) {
     if !isENDValid(block: block, index: index) {
       count(.endInvalid)
@@ -35,22 +35,22 @@ extension ReferenceRouter {
     }
     let number = Int(index)
     if flag("q", of: number) { append(data, to: number) }
+    notify(number, isAgain: false, depth: depth)
+  }
+
+  /// Steps 3 to 7: an END notifies, or, if it is silent, only escalates; again after an EOI of ESn.
+  ///
+  /// A silent END keeps no backlog either, which the contract leaves open: so QEMU was seen to do.
+  private mutating func notify(_ number: Int, isAgain: Bool, depth: Int) {
     if !flag("s", of: number) {
       if priority(of: number) == 0xff {
         count(.masked)
         return
       }
-      if !flag("n", of: number), !triggerState(0...1, of: number) {
+      if !isAgain, !flag("n", of: number), !triggerState(0...1, of: number) {
         count(.coalesced)
         return
       }
-    }
-    notify(number, depth: depth)
-  }
-
-  /// Steps 6 and 7: an END notifies, or, if it is silent, only escalates.
-  private mutating func notify(_ number: Int, depth: Int) {
-    if !flag("s", of: number) {
       if present(number) == .done { return }
       if flag("b", of: number) { keep(number) }
       if !flag("b", of: number), !flag("e", of: number) { count(.undelivered) }
@@ -64,6 +64,7 @@ extension ReferenceRouter {
   }
 
   private mutating func escalate(_ number: Int, depth: Int) {
+    if !flag("e", of: number) { return }
     if depth == Self.escalationLimit {
       count(.escalationLoop)
       return
@@ -83,7 +84,7 @@ extension ReferenceRouter {
     let generation = ReferenceFields.field(9...9, of: words[1])
     let index = ReferenceFields.field(10...31, of: words[1])
     let high = UInt64(ReferenceFields.field(4...31, of: words[2]))
-    let address = Int(high << 32 | UInt64(words[3])) + Int(index) * 4
+    let address = Int(high << 32 | UInt64(words[3]) - memoryBase) + Int(index) * 4
     let entry = ReferenceFields.replacing(0...0, of: data, with: generation)
     ReferenceFields.setWord(entry, in: &memory, at: address)
     writes.append(address)
@@ -144,7 +145,7 @@ extension ReferenceRouter {
     }
     let row = perform(operation, isEscalation ? 2...3 : 0...1, of: number)
     if row.notifies, isEscalation { escalate(number, depth: 0) }
-    if row.notifies, !isEscalation { notify(number, depth: 0) }
+    if row.notifies, !isEscalation { notify(number, isAgain: true, depth: 0) }
     return row.value
   }
 
@@ -158,27 +159,25 @@ extension ReferenceRouter {
       count(.nvtInvalid)
       return .done
     }
-    let cam = block << 19 | index
+    // All NVTs are in block 0, so that the CAM is the index.
     var matches: [(Int, ReferenceRing)] = []
     for (server, vcpu) in vcpus.enumerated() {
-      for ring in [ReferenceRing.phys, .pool, .os] where vcpu.answers(to: cam, ring) {
+      for ring in [ReferenceRing.phys, .pool, .os] where vcpu.answers(to: index, ring) {
         matches.append((server, ring))
       }
     }
     if matches.count > 1 { count(.camDuplicate) }
     if matches.count != 1 { return .notFound }
-    let bit = pendingBit(of: number)
-    if bit != 0 { count(.notified) }
-    vcpus[matches[0].0].makePending(bit, matches[0].1)
+    count(.notified)
+    vcpus[matches[0].0].makePending(pendingBit(of: number), matches[0].1)
     return .done
   }
 
   /// Step 7: the event waits for its vCPU.
   private mutating func keep(_ number: Int) {
     let target = Int(ReferenceFields.field(13...31, of: end(number)[6]))
-    let bit = pendingBit(of: number)
-    if bit != 0 { count(.backlogged) }
-    setBacklog(target, backlog(target) | bit)
+    count(.backlogged)
+    setBacklog(target, backlog(target) | pendingBit(of: number))
   }
 
   // MARK: - Fields

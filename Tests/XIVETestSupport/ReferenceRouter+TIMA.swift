@@ -1,16 +1,20 @@
 extension ReferenceRouter {
-  /// Connects a vCPU: its rings are reset and its OS context is pushed.
+  /// Connects a vCPU: its rings are reset, its NVTs are valid and its OS context is pushed.
   /// - Parameter server: which.
   public mutating func connect(_ server: Int) {
     vcpus[server] = ReferenceVCPU(server: server)
     vcpus[server].isConnected = true
     setNVT(Self.firstNVT + server, isValid: true)
+    if let thread = vcpus[server].threadCAM { setNVT(Int(thread), isValid: true) }
     pushOS(server, 0x8000_0000 | UInt32(Self.firstNVT + server))
   }
 
-  /// Disconnects a vCPU; its NVT stays.
+  /// Disconnects a vCPU: its contexts are taken away, its NVT stays.
   /// - Parameter server: which.
-  public mutating func disconnect(_ server: Int) { vcpus[server].isConnected = false }
+  public mutating func disconnect(_ server: Int) {
+    vcpus[server].isConnected = false
+    for ring in ReferenceRing.allCases { vcpus[server].setWord2(ring, 0) }
+  }
 
   /// Loads from a TIMA page.
   /// - Parameters:
@@ -83,9 +87,7 @@ extension ReferenceRouter {
     case .acknowledgeOS: return vcpus[server].acknowledge(.os)
     case .acknowledgePhysical: return vcpus[server].acknowledge(.phys)
     case .pullUser: return pull(server, .user)
-    case .pullOS:
-      vcpus[server].lower(.os)
-      return pull(server, .os)
+    case .pullOS: return pull(server, .os)
     case .pullPool: return pull(server, .pool)
     case .setCPPR, .pushOS, .setPhysicalCPPR, .setThread, .pushUser, .setPending:
       preconditionFailure("\(operation) is no load")
@@ -121,12 +123,14 @@ extension ReferenceRouter {
     vcpus[server].setWord2(.os, word)
     if !vcpus[server].isValid(.os) { return }
     let cam = ReferenceFields.field(8...31, of: word)
-    guard isNVTValid(block: cam >> 19, index: cam & 0x7_ffff) else {
+    var waiting: UInt8 = 0
+    if isNVTValid(block: cam >> 19, index: cam & 0x7_ffff) {
+      waiting = backlog(Int(cam & 0x7_ffff))
+      setBacklog(Int(cam & 0x7_ffff), 0)
+    } else {
       count(.nvtInvalid)
-      return
     }
-    let waiting = backlog(Int(cam & 0x7_ffff))
-    setBacklog(Int(cam & 0x7_ffff), 0)
+    // Also what the ring itself has kept since it was pulled is presented again.
     vcpus[server].makePending(waiting, .os)
   }
 }

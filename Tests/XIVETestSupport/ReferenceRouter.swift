@@ -14,9 +14,11 @@ public struct ReferenceRouter: Sendable {
   public internal(set) var nvtt: [UInt8]
   /// The vCPUs, by server number.
   public internal(set) var vcpus: [ReferenceVCPU]
-  /// Guest memory from address 0.
+  /// Guest memory.
   public internal(set) var memory: [UInt8]
-  /// Where entries were written, in order.
+  /// The guest-physical address of its first byte.
+  public let memoryBase: UInt64
+  /// Positions in ``memory`` of the entries that were written, in order.
   public internal(set) var writes: [Int] = []
   /// Guest errors by kind.
   public internal(set) var errors: [ReferenceGuestError: UInt64] = [:]
@@ -33,9 +35,11 @@ public struct ReferenceRouter: Sendable {
   ///   - sources: how many; all off.
   ///   - servers: how many.
   ///   - memorySize: bytes of guest memory.
+  ///   - memoryBase: its guest-physical address.
   ///   - supportsStoreEOI: whether StoreEOI works.
   public init(
-    sources: Int, servers: Int, memorySize: Int, supportsStoreEOI: Bool = false
+    sources: Int, servers: Int, memorySize: Int, at memoryBase: UInt64 = 0,
+    supportsStoreEOI: Bool = false
   ) {
     self.sources = ReferenceModel(count: sources, supportsStoreEOI: supportsStoreEOI)
     eat = Array(repeating: 0, count: sources * 8)
@@ -43,6 +47,7 @@ public struct ReferenceRouter: Sendable {
     nvtt = Array(repeating: 0, count: (Self.firstNVT + servers) * 64)
     vcpus = (0..<servers).map { ReferenceVCPU(server: $0) }
     memory = Array(repeating: 0, count: memorySize)
+    self.memoryBase = memoryBase
   }
 
   // MARK: - Tables

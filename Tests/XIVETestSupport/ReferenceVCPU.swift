@@ -10,16 +10,12 @@ public enum ReferenceRing: Int, Sendable, CaseIterable {
   case phys = 0x30
 }
 
-/// The 64 register bytes of one vCPU's TIMA and its two lines.
+/// The 64 register bytes of one vCPU's TIMA.
 public struct ReferenceVCPU: Hashable, Sendable {
   /// The registers.
   public internal(set) var registers: [UInt8]
   /// Whether the vCPU is connected: only then does it answer to events.
   public internal(set) var isConnected = false
-  /// The line of the OS ring.
-  public internal(set) var osLine = false
-  /// The line of the PHYS ring.
-  public internal(set) var hvLine = false
   /// What the physical thread answers to; servers from 128 on have none.
   public let threadCAM: UInt32?
 
@@ -69,6 +65,11 @@ public struct ReferenceVCPU: Hashable, Sendable {
     ReferenceFields.setWord(word, in: &registers, at: ring.rawValue + Self.word2)
   }
 
+  /// Whether a line is up: an OS exception while the context is there, or an exception of the hypervisor.
+  public var isLineUp: Bool {
+    self[.os, Self.nsr] & 0x80 != 0 && isValid(.os) || self[.phys, Self.nsr] & 0xc0 != 0
+  }
+
   func isValid(_ ring: ReferenceRing) -> Bool {
     ReferenceFields.field(0...0, of: word2(ring)) == 1
   }
@@ -107,20 +108,18 @@ public struct ReferenceVCPU: Hashable, Sendable {
     }
   }
 
-  /// Sets NSR and the line if what is pending is more favoured than CPPR; true if so.
+  /// Sets NSR if what is pending is more favoured than CPPR; true if so.
   @discardableResult
   private mutating func raise(_ ring: ReferenceRing) -> Bool {
     let home = ring == .pool ? .phys : ring
     guard self[home, Self.pipr] < self[home, Self.cppr] else { return false }
     if home == .os {
       self[.os, Self.nsr] |= 0x80
-      osLine = true
     } else {
       let pool = Self.priority(of: self[.pool, Self.ipb])
       let phys = Self.priority(of: self[.phys, Self.ipb])
       let event: UInt8 = pool < phys ? 0x40 : 0x80
       self[.phys, Self.nsr] = self[.phys, Self.nsr] & 0x3f | event
-      hvLine = true
     }
     return true
   }
@@ -128,22 +127,14 @@ public struct ReferenceVCPU: Hashable, Sendable {
   /// Sets CPPR of the OS or PHYS ring; what is pending and no longer favoured enough is taken back.
   mutating func setCPPR(_ ring: ReferenceRing, _ value: UInt8) {
     self[ring, Self.cppr] = value > 7 ? 0xff : value
-    if !raise(ring) {
-      self[ring, Self.nsr] &= ring == .os ? 0x7f : 0x3f
-      lower(ring)
-    }
-  }
-
-  mutating func lower(_ ring: ReferenceRing) {
-    if ring == .os { osLine = false } else { hvLine = false }
+    if !raise(ring) { self[ring, Self.nsr] = 0 }
   }
 
   /// Acknowledges what is pending in the OS or PHYS ring; NSR << 8 | CPPR.
   mutating func acknowledge(_ ring: ReferenceRing) -> UInt64 {
-    lower(ring)
     let events: UInt8 = ring == .os ? 0x80 : 0xc0
     let nsr = self[ring, Self.nsr]
-    if nsr & events == 0 { return UInt64(self[ring, Self.cppr]) }
+    if nsr & events == 0 { return UInt64(nsr) << 8 | UInt64(self[ring, Self.cppr]) }
     let taken = self[ring, Self.pipr]
     let from: ReferenceRing = ring == .phys && nsr & 0xc0 == 0x40 ? .pool : ring
     self[ring, Self.cppr] = taken
