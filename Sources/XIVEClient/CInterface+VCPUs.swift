@@ -84,7 +84,7 @@ public func xive_client_vcpu_ring(_ vcpu: OpaquePointer, _ ring: UnsafeMutablePo
   -> CInt
 {
   unsafe vcpuStatus(vcpu) { vcpu throws(XIVEClientError) in
-    unsafe ring.pointee = try vcpu.ring().rawValue
+    unsafe ring.pointee = try vcpu.ring().w01
   }
 }
 
@@ -148,7 +148,7 @@ public func xive_client_context(
     guard let context = try device.context(of: server) else {
       throw .delivery(.notConnected(server))
     }
-    unsafe ring.pointee = context.ring.rawValue
+    unsafe ring.pointee = context.ring.w01
     unsafe isPushed.pointee = context.isPushed
   }
 }

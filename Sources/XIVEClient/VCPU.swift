@@ -66,8 +66,8 @@ public struct VCPU: ~Copyable, Sendable {
   /// Reads the OS ring without an effect.
   /// - Returns: the ring; its AGE is not readable.
   /// - Throws: ``XIVEClientError``.
-  public func ring() throws(XIVEClientError) -> TIMARing {
-    TIMARing(rawValue: try device.load(at: offset + 0x10))
+  public func ring() throws(XIVEClientError) -> RingState {
+    RingState(w01: try device.load(at: offset + 0x10))
   }
 
   /// Makes a priority pending as if its queue had got an event.

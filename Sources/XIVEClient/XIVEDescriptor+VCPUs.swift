@@ -52,7 +52,7 @@ extension XIVEDescriptor {
     let word2 = UInt32(truncatingIfNeeded: try load(at: tima(server, .hw) + 0x18, byteCount: 4))
     // It may have gone between the two.
     guard ring != .max, word2 != .max else { return nil }
-    return VCPUContext(ring: TIMARing(rawValue: ring), word2: word2)
+    return VCPUContext(ring: RingState(w01: ring), word2: word2)
   }
 
   func requireServer(_ server: Server) throws(XIVEClientError) {

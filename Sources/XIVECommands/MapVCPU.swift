@@ -10,7 +10,7 @@ struct MapVCPU: Encodable {
   let ipb: UInt8
   let pipr: UInt8
   let queues: [Queue]
-  private let ring: TIMARing
+  private let ring: RingState
 
   /// A queue, for programs.
   struct Queue: Encodable {

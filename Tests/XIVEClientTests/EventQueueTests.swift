@@ -177,11 +177,11 @@ struct GuestMemoryTests {
 struct DeliveryFormatTests {
   @Test("A ring's bytes are where the architecture has them")
   func ring() {
-    let ring = TIMARing(rawValue: 0x8007_2203_ff05_0602)
+    let ring = RingState(w01: 0x8007_2203_ff05_0602)
     #expect(ring.nsr == 0x80 && ring.cppr == 7 && ring.ipb == 0x22 && ring.pipr == 2)
     #expect(ring.hasInterrupt)
     #expect("\(ring)" == "NSR 80 CPPR 07 IPB 22 PIPR 02")
-    #expect(!TIMARing(rawValue: 0x7fff_00ff_ff00_ffff).hasInterrupt)
+    #expect(!RingState(w01: 0x7fff_00ff_ff00_ffff).hasInterrupt)
   }
 
   @Test("An END's queue is decoded as the architecture has it")

@@ -14,14 +14,20 @@ public enum TIMARing: UInt32, Hashable, Sendable, CaseIterable {
 /// One ring as two big-endian registers: NSR, CPPR, IPB, LSMFB, ACK#, INC, AGE, PIPR; then words 2 and 3.
 ///
 /// Source: QEMU `include/hw/ppc/xive_regs.h`, `TM_NSR` and its neighbours, `TM_WORD2`.
-public struct RingState: Hashable, Sendable {
+public struct RingState: Hashable, Sendable, CustomStringConvertible {
   /// The first eight bytes.
   public var w01: UInt64 = 0
   /// The other eight.
   public var w23: UInt64 = 0
 
-  /// Creates a ring of zeros.
-  public init() {}
+  /// Creates a ring of its registers.
+  /// - Parameters:
+  ///   - w01: the first eight bytes.
+  ///   - w23: the other eight.
+  public init(w01: UInt64 = 0, w23: UInt64 = 0) {
+    self.w01 = w01
+    self.w23 = w23
+  }
 
   /// Notification source: whether there is an interrupt to take, and of which kind.
   public var nsr: UInt8 {
@@ -47,6 +53,15 @@ public struct RingState: Hashable, Sendable {
   public var word2: UInt32 {
     get { UInt32(truncatingIfNeeded: w23 >> 32) }
     set { w23 = w23 & 0xffff_ffff | UInt64(newValue) << 32 }
+  }
+
+  /// Whether the ring has an interrupt to take.
+  public var hasInterrupt: Bool { nsr & 0x80 != 0 }
+
+  /// NSR, CPPR, IPB and PIPR as QEMU's `info pic` shows them.
+  public var description: String {
+    zip(["NSR", "CPPR", "IPB", "PIPR"], [nsr, cppr, ipb, pipr])
+      .map { "\($0) \($1 < 16 ? "0" : "")\(String($1, radix: 16))" }.joined(separator: " ")
   }
 
   /// The bit of word 2 that makes a context valid: VU, VO, VP, VT.
