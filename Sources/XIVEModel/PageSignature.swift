@@ -34,7 +34,7 @@ public struct PageSignature: Hashable, Sendable {
   public var backing: Backing
   /// The PHB that serves the page, or 0.
   public var phb: UInt32 = 0
-  /// The PHB's interrupt, or 0.
+  /// The PHB's interrupt; of a TIMA page its server, of an END page the END's index; or 0.
   public var hardwareIRQ: UInt32 = 0
   /// How often the source's backing had changed when the image was made, from 1; 0 for pages of no source.
   public var generation: UInt64 = 0

@@ -12,9 +12,15 @@
 /// header has not done it. Their spelling is the same, so that either order of inclusion works.
 ///
 /// This header is the whole ABI; the device grows into it. Today it answers the three
-/// KVM_*_DEVICE_ATTR requests and the two XIVE_*_ATTR ones, with groups 2, 0x40 to 0x42 and 0x50; any
-/// other request is ENOTTY, any other group ENXIO. Pages exist in region 0 (ESB pages, TIMA OS page),
-/// region 1, and regions 16 and up (PHBs).
+/// KVM_*_DEVICE_ATTR requests, the two XIVE_*_ATTR ones and KVM_ENABLE_CAP, with groups 1 to 5, 0x40 to
+/// 0x42, 0x45, 0x50 and 0x51; any other request is ENOTTY, any other group ENXIO. Pages exist in regions
+/// 0 to 3, and 16 and up (PHBs).
+///
+/// KVM_ENABLE_CAP with KVM_CAP_PPC_IRQ_XIVE, flags 0, args[0] any descriptor of this device and args[1]
+/// a server connects the descriptor that it is asked on to that server's vCPU. EINVAL another
+/// capability, a flag, or a server beyond NR_SERVERS; EBADF args[0] is not open, or the descriptor is
+/// not writable; EPERM args[0] is another file's, or the device may not look; EBUSY the descriptor is
+/// connected; EEXIST the server is. The last close disconnects.
 #ifndef XIVE_H
 #define XIVE_H
 
@@ -182,10 +188,11 @@ struct xive_page_signature {
   __be32 half;           ///< XIVE_TRIGGER or XIVE_MANAGEMENT; for a TIMA page XIVE_VIEW_*
   __be32 backing;        ///< XIVE_BACKING_*
   __be32 phb;            ///< which PHB, if that is the backing
-  __be32 hwirq;          ///< hardware interrupt of that PHB
+  __be32 hwirq;          ///< hardware interrupt of that PHB; a TIMA's server; an END's index
   __be32 zero;
   __be64 generation;     ///< from 1, grows with each change of the backing; of a PHB's own page: with
-                         ///< each PHB that is plugged at that index; 0: a page of neither
+                         ///< each PHB that is plugged at that index; of a TIMA page: with each
+                         ///< connection of its server; 0: an END's, or a TIMA's that nobody is behind
   __be64 device_offset;  ///< the page's place in the device file, in bytes
   __be64 zero2[2];
 };

@@ -64,38 +64,4 @@ extension XIVEDevice {
   func offset(of lisn: LISN, _ half: ESBHalf, _ window: ESBWindow) -> UInt64 {
     window == .kernel ? map.kernelOffset(of: lisn, half) : map.offset(of: .esb(lisn, half))
   }
-
-  /// Finds the first run of existing pages that ends behind an offset.
-  ///
-  /// A run covers both pages of each source, also where sources have no trigger page.
-  /// - Parameter offset: byte offset in the file.
-  /// - Returns: byte offsets, or nil when no page follows.
-  public func segment(endingAfter offset: UInt64) -> Range<UInt64>? {
-    let size = map.pageByteCount
-    let tima = map.offset(of: .connectedTIMA(.os))
-    if offset < tima + size { return tima..<tima + size }
-    for window in ESBWindow.allCases {
-      let base =
-        window == .kernel ? map.kernelOffset(of: LISN(rawValue: 0), .trigger) : Region.esb.start
-      let first = offset > base ? Int(clamping: (offset - base) / (2 * size)) : 0
-      if let run = sources.backings.run(from: first) {
-        let start = base + UInt64(run.lowerBound) * 2 * size
-        return start..<base + UInt64(run.upperBound) * 2 * size
-      }
-    }
-    return phbSegment(endingAfter: offset)
-  }
-
-  /// The pages of the first PHB whose own pages end behind an offset.
-  private func phbSegment(endingAfter offset: UInt64) -> Range<UInt64>? {
-    let firstRegion = Region.phbs.lowerBound
-    var index = Int(max(offset >> Region.shift, firstRegion) - firstRegion)
-    while let found = phbs.first(from: index) {
-      let start = Region.phb(found).start
-      let end = start + (phb(found)?.shape.irqCount ?? 0) * map.pageByteCount
-      if end > max(start, offset) { return start..<end }
-      index = Int(found.rawValue) + 1
-    }
-    return nil
-  }
 }
