@@ -128,8 +128,17 @@ struct MapSegment: Encodable {
       let numbers = [sources.lowerBound, sources.upperBound].map { LISN(rawValue: $0).description }
       what = "ESB pages of LISN \(numbers[0])-\(numbers[1]) (\(use.rawValue))"
     } else {
-      what = map.target(at: range.lowerBound)?.description ?? "-"
+      what = Self.describe(range, map)
     }
+  }
+
+  /// A run of pages that are no sources': the ENDs by their servers, others by their name.
+  private static func describe(_ range: Range<UInt64>, _ map: DeviceMap) -> String {
+    let pages = [range.lowerBound, range.upperBound - 1].map { map.target(at: $0) }
+    if case .end(let first, _) = pages[0], case .end(let last, _) = pages[1] {
+      return "END ESB pages of servers \(first / 8)-\(last / 8)"
+    }
+    return pages[0]?.description ?? "-"
   }
 
   private static func name(_ offset: UInt64) -> String {
