@@ -118,6 +118,13 @@ let package = Package(
         "DeviceFile", "PagedDevice", "SystemCalls", .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/StuckServer", swiftSettings: strict),
+    .executableTarget(
+      name: "TestServer",
+      dependencies: [
+        "DeviceFile", "PagedDevice", "SystemCalls",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/TestServer", swiftSettings: strict),
     .target(
       name: "XIVETestSupport",
       dependencies: [
@@ -163,10 +170,8 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "xive", "TestConsumer", "StuckServer", "XIVEHarness", "XIVEClient", "DeviceClient",
-        "XIVEModel",
-        "CXIVE",
-        "XIVETestSupport", "SystemCalls",
+        "xive", "TestConsumer", "TestServer", "StuckServer", "XIVEHarness", "XIVEClient",
+        "DeviceClient", "XIVEModel", "CXIVE", "XIVETestSupport", "SystemCalls",
       ],
       swiftSettings: strict),
   ]

@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-  slot_count = 256,
+  slot_count = 1024,
   most_threads = 64,
   most_transferred = 64 << 20,  // bytes in one answer
 };
@@ -82,6 +82,7 @@ command_handler do_load, do_store, do_await, do_bytes, do_time;
 command_handler do_map, do_unmap, do_remap, do_protect, do_advise, do_resident, do_present, do_msync;
 command_handler do_open, do_memfd, do_number, do_close, do_stat, do_fsync, do_syncrange, do_drop,
   do_pread, do_pwrite, do_seek;
+command_handler do_poll, do_epoll_add, do_epoll_wait, do_collect;
 command_handler do_ioctl, do_attr, do_inline, do_flags;
 command_handler do_fork, do_child, do_reap;
 command_handler do_threads, do_hammer, do_burst, do_storm;
