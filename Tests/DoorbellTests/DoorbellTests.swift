@@ -122,6 +122,44 @@ struct DoorbellTests {
     #expect(try consumer.ask("await 0 0 8 4000 10000").hasPrefix("ok"))
   }
 
+  @Test("A descriptor is readable while the bell was rung since it loaded the counter")
+  func waits() throws {
+    let device = try serve()
+    var ringer = try Consumer(opening: device.path)
+    var first = try Consumer(opening: device.path)
+    var second = try Consumer(opening: device.path, "ro,direct")
+    for count in 1...3 as ClosedRange<UInt64> {
+      #expect(try first.ask("poll 0 in 0") == "ok none")
+      first.send("poll 0 in 600000")
+      second.send("poll 0 in 600000")
+      try ringer.store(at: bell)
+      #expect(try first.answer() == "ok in")
+      #expect(try second.answer() == "ok in")
+      #expect(try first.load(at: counter) == count)
+      #expect(try first.ask("poll 0 in 0") == "ok none")
+      #expect(try second.ask("poll 0 in 0") == "ok in", "it has not looked")
+      #expect(try second.load(at: counter) == count)
+    }
+    #expect(try ringer.ask("poll 0 in 0") == "ok in")
+  }
+
+  @Test("A mapped ring wakes as well, and edges are told one by one")
+  func waitsForEdges() throws {
+    let device = try serve(tick: 0)
+    var ringer = try Consumer(opening: device.path)
+    var waiter = try Consumer(opening: device.path)
+    try ringer.expect("map 0 0 \(bell) 4096 rw shared")
+    try waiter.expect("epoll-add 0 in,edge")
+    for count in 1...5 as ClosedRange<UInt64> {
+      #expect(try waiter.ask("epoll-wait 0") == "ok none")
+      try ringer.expect("store 0 0 8 1")
+      #expect(try waiter.ask("epoll-wait 0") == "ok none")
+      try ringer.expect("msync 0 0 4096 sync")
+      #expect(try waiter.ask("epoll-wait 10000") == "ok 0:in")
+      #expect(try waiter.load(at: counter) == count)
+    }
+  }
+
   @Test("SIGTERM ends the server with exit code 0, also while the device is mapped")
   func stops() throws {
     var device = try serve()

@@ -9,6 +9,8 @@ internal import Synchronization
 /// - Page 1, the counter: an exact load of 8 bytes at its start gives the count, big-endian; a mapped page
 ///   shows the count there and is kept current. Stores do nothing, and what a mapped one left is put back.
 ///
+/// A descriptor is readable, in the sense of `poll`, while the bell was rung since it loaded the counter.
+///
 /// Everything behind is a hole. All of it is said here and in the protocol: whoever serves the device knows
 /// neither bells nor counters.
 final class Doorbell: PagedDevice {
@@ -18,6 +20,9 @@ final class Doorbell: PagedDevice {
 
   private struct State {
     var count: UInt64 = 0
+    /// The count that a descriptor has loaded; 0 for none.
+    var loaded: [Opener: UInt64] = [:]
+    var wakers: [Opener: PollWaker] = [:]
     /// Pages that show what consumers stored into them.
     var covered: Set<UInt64> = []
     var host: (any DeviceHost)?
@@ -74,7 +79,11 @@ final class Doorbell: PagedDevice {
       }
     } else {
       guard offset == Self.counter, bytes.byteCount == 8 else { throw .invalid }
-      bytes.storeBytes(of: state.withLock { $0.count }.bigEndian, as: UInt64.self)
+      let count = state.withLock { state in
+        state.loaded[opener] = state.count
+        return state.count
+      }
+      bytes.storeBytes(of: count.bigEndian, as: UInt64.self)
     }
   }
 
@@ -87,13 +96,35 @@ final class Doorbell: PagedDevice {
     offset < Self.end ? Self.bell..<Self.end : nil
   }
 
-  /// Changes the state, brings the counter's image up to date, and has the mapped pages follow.
+  // MARK: - Waiting
+
+  func isReadable(_ opener: Opener, orWake waker: PollWaker) -> Bool {
+    state.withLock { state in
+      state.wakers[opener] = waker
+      return state.count != state.loaded[opener, default: 0]
+    }
+  }
+
+  func closed(_ opener: Opener) -> Invalidation? {
+    state.withLock { state in
+      state.wakers[opener] = nil
+      state.loaded[opener] = nil
+    }
+    return nil
+  }
+
+  /// Changes the state, brings the counter's image up to date, has the mapped pages follow, and wakes whoever can read
+  /// now and could not before.
   private func change(_ body: (inout State) -> Void) {
-    let host = state.withLock { state in
+    let (host, wakers) = state.withLock { state in
+      let before = state.count
       body(&state)
       counterImage.store(state.count.bigEndian, at: 0)
-      return state.host
+      guard state.count != before else { return (state.host, [PollWaker]()) }
+      let wakers = state.wakers.filter { state.loaded[$0.key, default: 0] == before }
+      return (state.host, Array(wakers.values))
     }
     host?.updatesAreReady()
+    for waker in wakers { waker.wake() }
   }
 }
