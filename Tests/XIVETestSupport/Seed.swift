@@ -16,7 +16,9 @@ public enum Seed {
   /// - Parameter stream: any number, such as a thread's index.
   /// - Returns: a generator that depends on the seed and the stream only.
   public static func generator(stream: UInt64 = 0) -> SplitMix64 {
-    SplitMix64(seed: value &+ stream &* 0x9e37_79b9_7f4a_7c15)
+    // Mixed once, or a stream would be the one before it without its first number.
+    var mixed = SplitMix64(seed: value &+ stream &* 0x9e37_79b9_7f4a_7c15)
+    return SplitMix64(seed: mixed.next())
   }
 }
 
