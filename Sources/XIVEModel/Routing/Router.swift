@@ -140,23 +140,23 @@ public final class Router: EventRouter {
   /// - Returns: the value, or nil where there is no valid END or the page does not know the operation.
   public func load(_ operation: ESBOperation, on index: ENDIndex, _ half: ENDHalf) -> UInt64? {
     guard contains(index) else { return nil }
-    let found = change(index) { entry -> (value: UInt64, next: Step?)? in
+    let found = change(index) { entry -> (value: UInt64, next: Verdict)? in
       guard entry.end.isValid else { return nil }
       var pq = entry.end[half]
-      defer { entry.end[half] = pq }
       switch operation {
-      case .get: return (UInt64(pq.rawValue), nil)
+      case .get: return (UInt64(pq.rawValue), .step(nil))
       case .set(let new):
-        defer { pq = new }
-        return (UInt64(pq.rawValue), nil)
+        entry.end[half] = new
+        return (UInt64(pq.rawValue), .step(nil))
       case .loadEOI:
-        guard pq.endOfInterrupt() else { return (0, nil) }
-        let next = half == .notification ? entry.end.notification : entry.end.escalation
-        return (1, next)
+        let passes = pq.endOfInterrupt()
+        entry.end[half] = pq
+        guard passes else { return (0, .step(nil)) }
+        return (1, half == .notification ? entry.end.passAgain() : .step(entry.end.escalation))
       case .trigger, .storeEOI, .none: return nil
       }
     }
-    if let next = found?.next { follow(next, from: index) }
+    if let next = found?.next, let step = settle(next, at: index) { follow(step, from: index) }
     return found?.value
   }
 
@@ -166,6 +166,9 @@ public final class Router: EventRouter {
     case escalate(ENDIndex, EISN)
   }
 
+  /// What has become of an event at an END.
+  fileprivate enum Verdict { case invalid, masked, coalesced, step(Step?) }
+
   private func deliver(_ data: EISN, to index: ENDIndex) {
     if let step = take(data, at: index) { follow(step, from: index) }
   }
@@ -174,19 +177,21 @@ public final class Router: EventRouter {
   private func follow(_ step: Step, from start: ENDIndex) {
     var step: Step? = step
     var index = start
-    for _ in 0...Self.escalationLimit {
-      switch step {
+    var escalations = 0
+    while let current = step {
+      switch current {
       case .notify(let target, let priority, let keepsBacklog):
-        let isDone = notify(target, priority, keepsBacklog, from: index)
-        step = isDone ? nil : escalation(of: index)
+        step = notify(target, priority, keepsBacklog, from: index)
       case .escalate(let next, let data):
+        guard escalations < Self.escalationLimit else {
+          return observer.guestErred(.escalationLoop(start))
+        }
+        escalations += 1
         counters.escalated.add(1, stripe: Int(index.rawValue))
         index = next
         step = take(data, at: index)
-      case nil: return
       }
     }
-    if case .escalate = step { observer.guestErred(.escalationLoop(start)) }
   }
 
   /// Writes an event into an END's queue and finds out what follows.
@@ -195,28 +200,21 @@ public final class Router: EventRouter {
       observer.guestErred(.endInvalid(index))
       return nil
     }
-    let stripe = Int(index.rawValue)
-    enum Verdict { case invalid, masked, coalesced, step(Step?) }
     let verdict = change(index) { entry -> Verdict in
       guard entry.end.isValid else { return .invalid }
       if entry.end.isEnqueued {
         let (word, position) = entry.end.enqueue(data)
         entry.queue?.write(word, at: position)
-        counters.entries.add(1, stripe: stripe)
+        counters.entries.add(1, stripe: Int(index.rawValue))
       }
-      if entry.end.isSilent {
-        let step = entry.end.takeEscalation()
-        return step == nil && entry.end.escalates ? .coalesced : .step(step)
-      }
-      guard entry.end.rawPriority != 0xff else { return .masked }
-      if !entry.end.notifiesAlways {
-        var pq = entry.end[.notification]
-        let notifies = pq.trigger()
-        entry.end[.notification] = pq
-        guard notifies else { return .coalesced }
-      }
-      return .step(entry.end.notification)
+      return entry.end.pass()
     }
+    return settle(verdict, at: index)
+  }
+
+  /// Counts what ends here.
+  private func settle(_ verdict: Verdict, at index: ENDIndex) -> Step? {
+    let stripe = Int(index.rawValue)
     switch verdict {
     case .invalid: observer.guestErred(.endInvalid(index))
     case .masked: counters.masked.add(1, stripe: stripe)
@@ -227,40 +225,48 @@ public final class Router: EventRouter {
   }
 
   /// Tells a vCPU.
-  /// - Returns: whether that is all; else the END may escalate.
+  /// - Returns: what follows when that fails; nil when that is all.
   private func notify(
     _ target: NVTIndex, _ priority: UInt8, _ keepsBacklog: Bool, from index: ENDIndex
-  ) -> Bool {
+  ) -> Step? {
     let stripe = Int(index.rawValue)
     switch presenter.notify(target, Priority(rawValue: priority), keepsBacklog: keepsBacklog) {
     case .told:
       counters.notified.add(1, stripe: stripe)
-      return true
+      return nil
     case .invalid:
       observer.guestErred(.nvtInvalid(target))
-      return true
-    case .kept: counters.backlogged.add(1, stripe: stripe)
-    case .lost: counters.undelivered.add(1, stripe: stripe)
+      return nil
+    case .kept:
+      counters.backlogged.add(1, stripe: stripe)
+      return settle(escalation(of: index), at: index)
+    case .lost:
+      let verdict = escalation(of: index)
+      if case .step(nil) = verdict { counters.undelivered.add(1, stripe: stripe) }
+      return settle(verdict, at: index)
     }
-    return false
   }
 
-  /// What follows when nobody could be told.
-  private func escalation(of index: ENDIndex) -> Step? {
-    let (step, isCoalesced) = change(index) { entry -> (Step?, Bool) in
-      guard entry.end.isValid, entry.end.escalates else { return (nil, false) }
-      let step = entry.end.takeEscalation()
-      return (step, step == nil)
-    }
-    if isCoalesced { counters.coalesced.add(1, stripe: Int(index.rawValue)) }
-    return step
+  private func escalation(of index: ENDIndex) -> Verdict {
+    change(index) { $0.end.isValid ? $0.end.takeEscalation() : .step(nil) }
   }
 }
 
 extension END {
-  /// Whom to tell.
-  fileprivate var notification: Router.Step {
-    .notify(target, priority: rawPriority, keepsBacklog: keepsBacklog)
+  /// Lets an event that its queue has go on.
+  fileprivate mutating func pass() -> Router.Verdict {
+    if isSilent || rawPriority == 0xff || notifiesAlways { return passAgain() }
+    var pq = self[.notification]
+    let notifies = pq.trigger()
+    self[.notification] = pq
+    return notifies ? passAgain() : .coalesced
+  }
+
+  /// Lets an event go on that ESn does not hold back, or no longer.
+  fileprivate mutating func passAgain() -> Router.Verdict {
+    if isSilent { return takeEscalation() }
+    if rawPriority == 0xff { return .masked }
+    return .step(.notify(target, priority: rawPriority, keepsBacklog: keepsBacklog))
   }
 
   /// Where to pass on what could not be told; nil: nowhere.
@@ -269,14 +275,13 @@ extension END {
   }
 
   /// Passes an event on, unless ESe holds it back.
-  fileprivate mutating func takeEscalation() -> Router.Step? {
-    guard escalates else { return nil }
-    if !escalatesAlways {
+  fileprivate mutating func takeEscalation() -> Router.Verdict {
+    if escalates, !escalatesAlways {
       var pq = self[.escalation]
       let passes = pq.trigger()
       self[.escalation] = pq
-      guard passes else { return nil }
+      guard passes else { return .coalesced }
     }
-    return escalation
+    return .step(escalation)
   }
 }
