@@ -63,19 +63,15 @@ public struct TIMA: Hashable, Sendable {
       os.ipb |= ipb
       os.pipr = RingState.pipr(of: os.ipb)
       if os.pipr < os.cppr { os.nsr |= Self.osException }
-    case .pool:
-      pool.ipb |= ipb
-      presentHypervisor()
-    case .phys:
-      phys.ipb |= ipb
-      presentHypervisor()
+    case .pool, .phys:
+      self[ring].ipb |= ipb
+      phys.pipr = RingState.pipr(of: phys.ipb | pool.ipb)
+      if phys.pipr < phys.cppr { presentHypervisor() }
     case .user: break
     }
   }
 
   private mutating func presentHypervisor() {
-    phys.pipr = RingState.pipr(of: phys.ipb | pool.ipb)
-    guard phys.pipr < phys.cppr else { return }
     let isPool = RingState.pipr(of: pool.ipb) < RingState.pipr(of: phys.ipb)
     phys.nsr = phys.nsr & ~Self.hvException | (isPool ? Self.poolException : Self.physException)
   }
