@@ -26,9 +26,9 @@ struct RoutedController {
     var end = END()
     (end.w0, end.w1, end.w2, end.w3) = (words[0], words[1], words[2], words[3])
     (end.w4, end.w5, end.w6, end.w7) = (words[4], words[5], words[6], words[7])
-    router.setEND(
-      at: ENDIndex(rawValue: UInt32(index)), to: end,
-      queue: queue(at: Int(end.queueAddress), byteCount: 1 << Int(end.queueShift)))
+    let memory =
+      end.isEnqueued ? queue(at: Int(end.queueAddress), byteCount: 1 << Int(end.queueShift)) : nil
+    router.setEND(at: ENDIndex(rawValue: UInt32(index)), to: end, queue: memory)
   }
 
   private func queue(at address: Int, byteCount: Int) -> EventQueueMemory {
