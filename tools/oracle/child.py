@@ -21,9 +21,12 @@ class ChildSilent(ChildFailed):
 
 
 class Child:
-    """Starts `command`; `death_signal` reaches it even if this process is killed."""
+    """Starts `command`; `death_signal` reaches it even if this process is killed.
 
-    def __init__(self, command, death_signal=signal.SIGKILL):
+    It keeps the descriptors of `inherited`, with their numbers.
+    """
+
+    def __init__(self, command, death_signal=signal.SIGKILL, inherited=()):
         self.name = os.path.basename(command[0])
         self.errors = tempfile.TemporaryFile()
         self.unread = b""
@@ -33,6 +36,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             bufsize=0,
+            pass_fds=inherited,
             preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, death_signal),
         )
         os.set_blocking(self.process.stdin.fileno(), False)

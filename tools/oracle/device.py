@@ -17,14 +17,14 @@ class DeviceFailed(Exception):
     """The device file stopped answering: a finding, not a missing prerequisite."""
 
 
-class DeviceFile:
-    """An open device file; a context manager."""
+class DeviceProcess:
+    """A process that has a device file open and touches it for us; a context manager."""
 
-    def __init__(self, path):
+    def __init__(self, path, worker=WORKER, inherited=()):
         self.path = mount.absolute(path)
         if mount.connection(self.path) is None:
             raise Unavailable(f"nothing is served on {path}; start one: xive serve {path}")
-        self.child = Child([sys.executable, "-B", WORKER, self.path])
+        self.child = Child([sys.executable, "-B", worker, self.path], inherited=inherited)
 
     def __enter__(self):
         try:
@@ -45,15 +45,15 @@ class DeviceFile:
         if not self.child.end(patience=2):
             mount.release(self.path)
 
-    def perform(self, accesses):
-        """Returns the loaded value of each access, None for a store, or an error's name."""
-        return self._receive(json.dumps([self._encode(access) for access in accesses]) + "\n")
+    def request(self, requests):
+        """Returns what the worker answers to each request."""
+        return self._receive(json.dumps(requests) + "\n")
 
-    def _encode(self, access):
+    def esb_offset(self, access):
+        """Where an access to an ESB page goes."""
         # Two device pages per LISN, even where a source has only the management page.
         page = 2 * access.source + (access.page == "management")
-        offset = ESB_REGION + page * self.page_size + access.offset
-        return [offset] if access.op == "load" else [offset, access.value]
+        return ESB_REGION + page * self.page_size + access.offset
 
     def _receive(self, request):
         try:
@@ -66,3 +66,15 @@ class DeviceFile:
             ) from None
         except ChildFailed as failure:
             raise DeviceFailed(str(failure)) from None
+
+
+class DeviceFile(DeviceProcess):
+    """The ESB pages of an open device file."""
+
+    def perform(self, accesses):
+        """Returns the loaded value of each access, None for a store, or an error's name."""
+        return self.request([self._encode(access) for access in accesses])
+
+    def _encode(self, access):
+        offset = self.esb_offset(access)
+        return [offset] if access.op == "load" else [offset, access.value]

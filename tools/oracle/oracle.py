@@ -5,6 +5,11 @@ Every loaded value is compared, and after each step the PQ of the source that it
 its neighbours. Sequences of 250 steps start from PQ 01; the figure of differences is the number of
 sequences in which the two sides parted. A device that stops answering is aborted and unmounted.
 
+With --router the whole controller is compared with QEMU's powernv9 instead: after each step the
+TIMA of three vCPUs (servers 0, 4 and 8), all of their ENDs, the memory of all queues, and the PQ of
+all sources in use. A program of 100 steps sets all of these first. Where QEMU is known to differ
+from hardware its answer is corrected; the summary tells how often each correction was needed.
+
 exit status: 0 all equal, 1 a difference or a device that does not answer, 64 usage,
 69 QEMU or the server is missing
 """
@@ -19,12 +24,14 @@ from contextlib import ExitStack
 
 sys.dont_write_bytecode = True
 
+import router_run
 import selfcheck
 from comparison import compare
 from device import DeviceFailed, DeviceFile
 from geometry import ALL_COMBINATIONS, GEOMETRIES, Combination
 from operations import sequences
 from pseries import PseriesESB
+from quirks import DESCRIPTIONS
 from server import Server
 from unavailable import Unavailable
 
@@ -45,20 +52,21 @@ def main():
         print(f"seed {arguments.seed}", flush=True)
     results = []
     try:
-        for combination in combinations(arguments):
-            result = run(arguments, combination)
-            if not result["passed"]:
-                result["repeat"] = repetition(arguments, combination)
+        if arguments.record_tima:
+            record(arguments.record_tima)
+            return 0
+        for name, result in work(arguments):
             results.append(result)
             if not arguments.json:
-                report(combination, result)
+                report(name, result)
     except Unavailable as reason:
         print(f"oracle.py: {reason}", file=sys.stderr)
         return UNAVAILABLE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     if arguments.json:
-        print(json.dumps({"seed": arguments.seed, "combinations": results}, indent=2))
+        kind = "router" if arguments.router else "combinations"
+        print(json.dumps({"seed": arguments.seed, kind: results}, indent=2))
     return 0 if all(result["passed"] for result in results) else DIFFERENT
 
 
@@ -66,6 +74,8 @@ def parse():
     parser = Parser(
         prog="oracle.py",
         description=__doc__,
+        epilog="what --router corrects of QEMU:\n" + "\n".join(
+            f"  {name:16} {text}" for name, text in DESCRIPTIONS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", metavar="PATH", nargs="?",
@@ -80,10 +90,25 @@ def parse():
                         help="ESB shift; default 17, with PATH 13 or 17 by its page size")
     parser.add_argument("--store-eoi", action="store_true", help="sources support StoreEOI")
     parser.add_argument("--all", action="store_true", help="all geometries, StoreEOI off and on")
+    parser.add_argument("--router", action="store_true",
+                        help="compare the router and the presenter; PATH must have no vCPU and no "
+                        "guest memory yet, and room for server 8")
+    parser.add_argument("--vectors", metavar="FILE",
+                        help="with --router: replay these recorded sequences first, on both sides")
+    parser.add_argument("--tima", type=int, metavar="COUNT",
+                        help="with --router: so many random TIMA accesses of each offset, size and "
+                        "view; 0 for all of them, which takes some minutes")
+    parser.add_argument("--record-tima", metavar="FILE",
+                        help="write what QEMU answers to all of them, and end")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    if bool(arguments.path) + bool(arguments.serve) + arguments.self_check != 1:
-        parser.error("give one of PATH, --serve and --self-check")
+    sides = bool(arguments.path), bool(arguments.serve), arguments.self_check
+    if sum(sides) + bool(arguments.record_tima) != 1:
+        parser.error("give one of PATH, --serve, --self-check and --record-tima")
+    if arguments.router and (arguments.all or arguments.geometry or arguments.store_eoi):
+        parser.error("--router goes without --all, --geometry and --store-eoi")
+    if not arguments.router and (arguments.vectors or arguments.tima is not None):
+        parser.error("--vectors and --tima go with --router")
     if arguments.all and (arguments.path or arguments.geometry or arguments.store_eoi):
         parser.error("--all goes without PATH, --geometry and --store-eoi")
     if arguments.steps < 1:
@@ -91,6 +116,26 @@ def parse():
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().getrandbits(32)
     return arguments
+
+
+def work(arguments):
+    """Yields the name of each part of the run, and what --json shows of it."""
+    if arguments.router:
+        for result in router_run.run(arguments):
+            yield result["part"], finished(result, arguments)
+    else:
+        for combination in combinations(arguments):
+            yield combination, finished(run(arguments, combination), arguments, combination)
+
+
+def finished(result, arguments, combination=None):
+    return result if result["passed"] else {**result, "repeat": repetition(arguments, combination)}
+
+
+def record(path):
+    text = router_run.record_tima()
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
 
 
 def combinations(arguments):
@@ -152,8 +197,8 @@ def run_self_check(combination, work):
     }
 
 
-def report(combination, result):
-    print(f"{combination}: {result.get('failure') or result['summary']}")
+def report(name, result):
+    print(f"{name}: {result.get('failure') or result['summary']}")
     if result.get("first"):
         print(result["first"])
     for name in result.get("missed", []):
@@ -170,8 +215,14 @@ def repetition(arguments, combination):
     else:
         command += ["--serve", arguments.serve] if arguments.serve else [arguments.path]
     command += ["--seed", str(arguments.seed), "--steps", str(arguments.steps)]
-    command += ["--geometry", str(combination.geometry.shift)]
-    return shlex.join(command + ["--store-eoi"] * combination.store_eoi)
+    if combination is not None:
+        command += ["--geometry", str(combination.geometry.shift)]
+        command += ["--store-eoi"] * combination.store_eoi
+    else:
+        command.append("--router")
+        command += ["--vectors", arguments.vectors] if arguments.vectors else []
+        command += ["--tima", str(arguments.tima)] if arguments.tima is not None else []
+    return shlex.join(command)
 
 
 if __name__ == "__main__":
