@@ -115,6 +115,16 @@ CASES = [
         push(SECOND, NVT_BASE + FIRST), *event(), *event(B), pull(SECOND),
         push(FIRST, NVT_BASE + FIRST),
     ]),
+    program("R9 physical and OS ring of one thread", [end(END_A, nvt=HARDWARE_CAM | FIRST)], [
+        push(FIRST, HARDWARE_CAM | FIRST), hardware("store", PHYS_RING + WORD2, 1, 0x80), *event(),
+        hardware("store", PHYS_RING + WORD2, 1, 0), *event(),
+    ]),
+    program("R9 pool and OS ring of one thread", [
+        end(END_A, USUAL | ESCALATE | ALWAYS, escalation=END_B), end(END_B),
+    ], [
+        TIMAAccess(FIRST, HW, "store", POOL_RING + WORD2, 4, CONTEXT_VALID | NVT_BASE + FIRST),
+        *event(),
+    ]),
     program("R10 nothing to take", BOTH, [acknowledge(FIRST), hardware("load", ACK_HV, 2)]),
     program("R11 CPPR 8", BOTH, [set_cppr(FIRST, 8), set_cppr(FIRST, 7), set_cppr(FIRST, 0x80)]),
     program("R12 set pending", BOTH, [

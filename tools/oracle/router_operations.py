@@ -155,7 +155,8 @@ def fresh_context(server):
         TIMAAccess(server, HV, "load", ACK_HV, 2),
         store(PHYS_RING, 0),
         store(PHYS_RING + WORD2, 0),
-        # Takes what is left in the NVT; behind it nothing is pending any more.
+        # Takes what is left in the NVTs; behind it nothing is pending any more.
+        push(server, HARDWARE_CAM | server),
         push(server, NVT_BASE + server),
         store(OS_RING, 0x000000FF_FF000000),
         set_pending(server, 0xFF),

@@ -24,7 +24,7 @@ SCRATCH_LISN = powernv.SOURCE_LIMIT - 1
 
 EAS_VALID, EAS_MASKED = 1 << 63, 1 << 31
 END_VALID, END_ENQUEUE, END_NOTIFY = 0x80000000, 0x40000000, 0x20000000
-END_ESCALATE, END_SILENT = 0x04000000, 0x01000000
+END_ESCALATE = 0x04000000
 QUEUE_FLAGS = 0xF0040000  # valid, enqueue, notify, backlog, 64 KiB
 NVT_VALID = 0x80000000
 
@@ -205,7 +205,7 @@ class QEMURouter:
         """
         words = self.end(load.end)
         if load.half == 0:
-            again = [words[0] & ~(END_ENQUEUE | END_SILENT) | END_NOTIFY, *words[1:]]
+            again = [words[0] & ~END_ENQUEUE | END_NOTIFY, *words[1:]]
             self._configure_end(ConfigureEND(load.end, again))
             self._route(SCRATCH_LISN, EAS_VALID | load.end << 32)
         elif words[0] & END_ESCALATE:
