@@ -116,6 +116,7 @@ public enum Vectors {
   private static let routerFile = Result {
     try read([RouterSequence].self, "router-sequences.json")
   }
+  private static let timaFile = Result { try read(TIMAVectors.self, "tima-accesses.json") }
 
   /// Single accesses, for every shape of ESB pages.
   public static var operations: [OperationSet] { get throws { try operationFile.get() } }
@@ -125,6 +126,9 @@ public enum Vectors {
 
   /// Runs of events on their whole way from source to vCPU.
   public static var routerSequences: [RouterSequence] { get throws { try routerFile.get() } }
+
+  /// Every access to a TIMA page.
+  public static var timaAccesses: TIMAVectors { get throws { try timaFile.get() } }
 
   private static func read<T: Decodable>(_ type: T.Type, _ name: String) throws -> T {
     let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
