@@ -50,11 +50,13 @@ final class Mailboxes: PagedDevice {
 
   func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
     guard offset < Self.byteCount, offset & 7 == 0, bytes.byteCount == 8 else { throw .invalid }
-    let waker = state.withLock { state in
+    let waker = state.withLock { state -> PollWaker? in
       let counter = Int(offset / 8)
       state.counts[counter] += 1
       let becameReadable = state.counts[counter] == 1
-      return becameReadable ? state.opener[counter].flatMap { state.wakers[$0] } : nil
+      guard becameReadable, let opener = state.opener[counter] else { return nil }
+      // Forgotten: whoever is woken brings another.
+      return state.wakers.removeValue(forKey: opener)
     }
     waker?.wake()
   }

@@ -113,16 +113,15 @@ final class Doorbell: PagedDevice {
     return nil
   }
 
-  /// Changes the state, brings the counter's image up to date, has the mapped pages follow, and wakes whoever can read
-  /// now and could not before.
+  /// Changes the state, brings the counter's image up to date, has the mapped pages follow, and wakes who waits.
   private func change(_ body: (inout State) -> Void) {
     let (host, wakers) = state.withLock { state in
       let before = state.count
       body(&state)
       counterImage.store(state.count.bigEndian, at: 0)
       guard state.count != before else { return (state.host, [PollWaker]()) }
-      let wakers = state.wakers.filter { state.loaded[$0.key, default: 0] == before }
-      return (state.host, Array(wakers.values))
+      defer { state.wakers = [:] }
+      return (state.host, Array(state.wakers.values))
     }
     host?.updatesAreReady()
     for waker in wakers { waker.wake() }
