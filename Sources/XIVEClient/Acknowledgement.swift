@@ -17,7 +17,7 @@ public struct Acknowledgement: Hashable, Sendable {
 
   /// The interrupt's priority, which the vCPU now has, or nil when there was no interrupt: the queue of that
   /// priority has the events. All ones, which a TIMA that is not there gives, are no interrupt.
-  public var priority: UInt8? { nsr & 0x80 != 0 && cppr <= 7 ? cppr : nil }
+  public var priority: Priority? { nsr & 0x80 != 0 ? Priority(rawValue: cppr) : nil }
 
   /// Whether there was an interrupt.
   public var hasInterrupt: Bool { priority != nil }
@@ -31,5 +31,5 @@ public struct VCPUContext: Hashable, Sendable {
   public let word2: UInt32
 
   /// Whether its OS context is pushed: it takes interrupts at once.
-  public var isPushed: Bool { word2 & 0x8000_0000 != 0 }
+  public var isPushed: Bool { word2 & RingState.valid != 0 }
 }

@@ -11,7 +11,7 @@ public func xive_client_configure_queue(
 ) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
     try device.setQueue(
-      Server(rawValue: server), UInt8(clamping: priority), unsafe queue.pointee)
+      Server(rawValue: server), Priority(number: priority), unsafe queue.pointee)
   }
 }
 
@@ -22,7 +22,8 @@ public func xive_client_queue_config(
   _ queue: UnsafeMutablePointer<xive_eq>
 ) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
-    unsafe queue.pointee = try device.queue(Server(rawValue: server), UInt8(clamping: priority))
+    unsafe queue.pointee = try device.queue(
+      Server(rawValue: server), Priority(number: priority))
   }
 }
 
@@ -33,9 +34,10 @@ public func xive_client_configure_source(
   _ masked: Bool
 ) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
+    guard eisn >> 31 == 0 else { throw .value("eisn", UInt64(eisn)) }
     try device.configureSource(
-      LISN(rawValue: lisn), to: Server(rawValue: server), UInt8(clamping: priority), eisn: eisn,
-      isMasked: masked)
+      LISN(rawValue: lisn), to: Server(rawValue: server), Priority(number: priority),
+      eisn: EISN(rawValue: eisn), isMasked: masked)
   }
 }
 
@@ -71,7 +73,7 @@ public func xive_client_end(
   _ client: OpaquePointer, _ index: UInt32, _ end: UnsafeMutablePointer<xive_end>
 ) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
-    unsafe end.pointee = try device.rawEND(at: index)
+    unsafe end.pointee = try device.endWords(at: index)
   }
 }
 
@@ -81,7 +83,7 @@ public func xive_client_set_end(
   _ client: OpaquePointer, _ index: UInt32, _ end: UnsafePointer<xive_end>
 ) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
-    try device.setEND(at: index, toRaw: unsafe end.pointee)
+    try device.setEND(at: index, to: unsafe end.pointee)
   }
 }
 
@@ -102,5 +104,15 @@ public func xive_client_guest_errors(
 ) -> CInt {
   unsafe status(client) { device throws(XIVEClientError) in
     unsafe errors.pointee = try device.guestErrorInfo()
+  }
+}
+
+extension Priority {
+  /// Takes a priority that a caller gives.
+  fileprivate init(number: UInt32) throws(XIVEClientError) {
+    guard let priority = UInt8(exactly: number).flatMap(Priority.init(rawValue:)) else {
+      throw .value("priority", UInt64(number))
+    }
+    self = priority
   }
 }

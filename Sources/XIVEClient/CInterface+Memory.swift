@@ -2,6 +2,7 @@
 
 internal import CXIVEClient
 internal import Synchronization
+internal import XIVEModel
 
 /// What an `xive_client_queue` pointer refers to: header functions are safe from several threads.
 private final class QueueHandle: Sendable {
@@ -97,7 +98,7 @@ public func xive_client_queue_next(
   _ queue: OpaquePointer, _ eisn: UnsafeMutablePointer<UInt32>
 ) -> Bool {
   guard let next = unsafe QueueHandle.of(queue).queue.withLock({ $0.next() }) else { return false }
-  unsafe eisn.pointee = next
+  unsafe eisn.pointee = next.rawValue
   return true
 }
 

@@ -91,7 +91,12 @@ public func xive_client_vcpu_ring(_ vcpu: OpaquePointer, _ ring: UnsafeMutablePo
 /// Makes a priority pending.
 @c @implementation
 public func xive_client_vcpu_set_pending(_ vcpu: OpaquePointer, _ priority: UInt8) -> CInt {
-  unsafe vcpuStatus(vcpu) { vcpu throws(XIVEClientError) in try vcpu.setPending(priority) }
+  unsafe vcpuStatus(vcpu) { vcpu throws(XIVEClientError) in
+    guard let priority = Priority(rawValue: priority) else {
+      throw .value("priority", UInt64(priority))
+    }
+    try vcpu.setPending(priority)
+  }
 }
 
 /// Ends the interrupt of a source that sends messages.

@@ -9,16 +9,16 @@ public enum DeliveryError: Error, Hashable, Sendable, CustomStringConvertible {
   case serverTaken(Server)
   /// The device refuses to connect a descriptor.
   case connect(Server, Errno)
-  /// No vCPU has connected as the server.
+  /// No vCPU is connected as the server.
   case notConnected(Server)
   /// A guest has the priorities 0 to 6.
-  case noSuchPriority(UInt8)
+  case noSuchPriority(Priority)
   /// A queue cannot be at that guest-physical address: it is not aligned, or not in a memory slot.
-  case queueAddress(Server, UInt8, UInt64)
-  /// The source was never created, or no vCPU has connected as the server.
+  case queueAddress(Server, Priority, UInt64)
+  /// The source was never created, or no vCPU is connected as the server.
   case cannotRoute(LISN, Server)
   /// No server has a queue of that priority with room.
-  case noQueue(UInt8)
+  case noQueue(Priority)
   /// The device refuses a part of guest memory.
   case memorySlot(UInt32, Errno)
   /// The system refuses memory for a guest.
@@ -53,16 +53,16 @@ public enum DeliveryError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(server.words): another descriptor is connected to it: close that first"
     case .connect(let server, let error): "\(server.words): cannot be connected: \(error.reason)"
     case .notConnected(let server):
-      "\(server.words): no vCPU has connected as it: connect one first"
-    case .noSuchPriority(let priority): "priority \(priority): a guest has the priorities 0 to 6"
+      "\(server.words): no vCPU is connected as it: connect one first"
+    case .noSuchPriority(let priority): "\(priority.words): a guest has the priorities 0 to 6"
     case .queueAddress(let server, let priority, let address):
-      "queue of \(server.words), priority \(priority), at 0x\(String(address, radix: 16)): "
+      "queue of \(server.words), \(priority.words), at 0x\(String(address, radix: 16)): "
         + "must be 64 KiB within one memory slot, at a multiple of that, and notify always"
     case .cannotRoute(let lisn, let server):
-      "LISN \(lisn) to \(server.words): the source was never created, or no vCPU has connected as the "
+      "LISN \(lisn) to \(server.words): the source was never created, or no vCPU is connected as the "
         + "server: do that first"
     case .noQueue(let priority):
-      "priority \(priority): no server has a queue for it that has room: configure one first"
+      "\(priority.words): no server has a queue for it that has room: configure one first"
     case .memorySlot(let slot, let error): "memory slot \(slot): \(error.slotReason)"
     case .guestMemory(let count, let error): "guest memory of \(count) bytes: refused: \(error)"
     case .queueMemory(let offset, let count, let memory):
@@ -71,7 +71,7 @@ public enum DeliveryError: Error, Hashable, Sendable, CustomStringConvertible {
     case .serverCount(let count, .resourceBusy):
       "\(count) servers: vCPUs have connected: set it before the first does"
     case .serverCount(let count, _):
-      "\(count) servers: a device has at least 1 and at most what it was started with"
+      "\(count) servers: a device has 1 to \(Server.maximumCount)"
     case .end(let index, let error): "END \(index): \(error.endReason)"
     }
   }
@@ -80,6 +80,11 @@ public enum DeliveryError: Error, Hashable, Sendable, CustomStringConvertible {
 extension Server {
   /// The server in a message.
   fileprivate var words: String { "server \(rawValue)" }
+}
+
+extension Priority {
+  /// The priority in a message.
+  fileprivate var words: String { "priority \(rawValue)" }
 }
 
 extension Errno {
@@ -94,8 +99,8 @@ extension Errno {
     switch self {
     case .noSuchAddressOrDevice: "a device has the slots 0 to 31"
     case .invalidArgument:
-      "must be whole pages of a writable memfd that is sealed against shrinking, and overlap no other slot"
-    case .fileExists: "is in use: remove it first"
+      "must be whole pages of a writable memfd that is sealed against shrinking, and end below 2^60"
+    case .fileExists: "is in use, or overlaps another one: remove that first"
     case .noSuchFileOrDirectory: "is empty"
     default: reason
     }

@@ -1,3 +1,5 @@
+public import XIVEModel
+
 /// A consumer's place in an event queue, which is also what a producer needs to go on there.
 ///
 /// Source: Linux `arch/powerpc/include/uapi/asm/kvm.h`, `struct kvm_ppc_xive_eq`, `qtoggle` and `qindex`.
@@ -62,9 +64,7 @@ public struct EventQueue: ~Copyable, Sendable {
     from position: QueuePosition = .start
   ) throws(XIVEClientError) {
     let isSize = byteCount >= 4_096 && byteCount & (byteCount - 1) == 0
-    guard isSize, offset >= 0, offset & 3 == 0, byteCount <= memory.byteCount,
-      offset <= memory.byteCount - byteCount
-    else {
+    guard isSize, offset >= 0, offset & 3 == 0, offset <= memory.byteCount - byteCount else {
       throw .delivery(.queueMemory(offset: offset, byteCount: byteCount, memory: memory.byteCount))
     }
     guard (0..<byteCount / 4).contains(position.index) else {
@@ -78,11 +78,11 @@ public struct EventQueue: ~Copyable, Sendable {
 
   /// Takes the next entry.
   /// - Returns: the event's EISN, or nil when there is none yet.
-  public mutating func next() -> UInt32? {
+  public mutating func next() -> EISN? {
     let entry = memory.word(at: offset + position.index * 4)
     guard entry >> 31 == (position.generation ? 1 : 0) else { return nil }
     position.advance(in: entryCount)
-    return entry & 0x7fff_ffff
+    return EISN(rawValue: entry)
   }
 
   /// Makes all entries old, as a queue must be before it is configured at ``position``.

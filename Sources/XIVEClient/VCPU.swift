@@ -4,7 +4,8 @@ public import XIVEModel
 /// A vCPU: a descriptor of the device file that is connected to a server number, and what a guest's operating
 /// system does with it.
 ///
-/// Connected until it goes, then its server number is free again; queues and what is pending stay. One thread
+/// Connected until it goes; its server number is free again a moment later, when the device has heard of it.
+/// Queues and what is pending stay. One thread
 /// drives it, as on hardware, and others may look at it. Its stores and loads are exact: done when they return.
 public struct VCPU: ~Copyable, Sendable {
   /// The device, through the connected descriptor: for IPIs and whatever else the vCPU does.
@@ -64,17 +65,17 @@ public struct VCPU: ~Copyable, Sendable {
   }
 
   /// Reads the OS ring without an effect.
-  /// - Returns: the ring; its AGE is not readable.
+  /// - Returns: the ring's first 8 bytes; its AGE is not readable.
   /// - Throws: ``XIVEClientError``.
   public func ring() throws(XIVEClientError) -> RingState {
     RingState(w01: try device.load(at: offset + 0x10))
   }
 
   /// Makes a priority pending as if its queue had got an event.
-  /// - Parameter priority: 0 to 7; others are dropped.
+  /// - Parameter priority: which.
   /// - Throws: ``XIVEClientError``.
-  public func setPending(_ priority: UInt8) throws(XIVEClientError) {
-    try device.store(UInt64(priority), at: offset + 0x812, byteCount: 1)
+  public func setPending(_ priority: Priority) throws(XIVEClientError) {
+    try device.store(UInt64(priority.rawValue), at: offset + 0x812, byteCount: 1)
   }
 
   private var offset: UInt64 { device.map.offset(of: .connectedTIMA(.os)) }

@@ -64,7 +64,7 @@ extension XIVEDescriptor {
 
   /// Gives a server a queue of 64 KiB for a priority. What lies there counts: ``EventQueue/clear()`` it first.
   /// - Parameters:
-  ///   - server: a server that a vCPU has connected as.
+  ///   - server: a server that has a vCPU.
   ///   - priority: 0 to 6.
   ///   - address: guest-physical, a multiple of 64 KiB, within one memory slot.
   ///   - position: where the device begins to write.
@@ -72,7 +72,8 @@ extension XIVEDescriptor {
   ///   ``DeliveryError/noSuchPriority(_:)``,
   ///   ``DeliveryError/queueAddress(_:_:_:)``.
   public func configureQueue(
-    _ server: Server, _ priority: UInt8, at address: UInt64, from position: QueuePosition = .start
+    _ server: Server, _ priority: Priority, at address: UInt64,
+    from position: QueuePosition = .start
   ) throws(XIVEClientError) {
     guard (0..<EventQueue.byteCount / 4).contains(position.index) else {
       throw .value("index", UInt64(clamping: position.index))
@@ -88,15 +89,15 @@ extension XIVEDescriptor {
 
   /// Takes a server's queue for a priority away; its events are dropped from then on.
   /// - Parameters:
-  ///   - server: a server that a vCPU has connected as.
+  ///   - server: a server that has a vCPU.
   ///   - priority: 0 to 6.
   /// - Throws: ``DeliveryError/noSuchServer(_:count:)``, ``DeliveryError/notConnected(_:)``,
   ///   ``DeliveryError/noSuchPriority(_:)``.
-  public func disableQueue(_ server: Server, _ priority: UInt8) throws(XIVEClientError) {
+  public func disableQueue(_ server: Server, _ priority: Priority) throws(XIVEClientError) {
     try setQueue(server, priority, xive_eq())
   }
 
-  func setQueue(_ server: Server, _ priority: UInt8, _ queue: xive_eq)
+  func setQueue(_ server: Server, _ priority: Priority, _ queue: xive_eq)
     throws(XIVEClientError)
   {
     let attribute = try queueID(server, priority)
@@ -111,12 +112,13 @@ extension XIVEDescriptor {
 
   /// Asks for a server's queue for a priority.
   /// - Parameters:
-  ///   - server: a server that a vCPU has connected as.
+  ///   - server: a server that has a vCPU.
   ///   - priority: 0 to 6.
   /// - Returns: where it is and where the device writes next, or nil when there is none.
   /// - Throws: ``DeliveryError/noSuchServer(_:count:)``, ``DeliveryError/notConnected(_:)``,
   ///   ``DeliveryError/noSuchPriority(_:)``.
-  public func queueState(_ server: Server, _ priority: UInt8) throws(XIVEClientError) -> QueueState?
+  public func queueState(_ server: Server, _ priority: Priority) throws(XIVEClientError)
+    -> QueueState?
   {
     let queue = try queue(server, priority)
     guard queue.qshift > 0 else { return nil }
@@ -125,17 +127,17 @@ extension XIVEDescriptor {
       position: QueuePosition(generation: queue.qtoggle != 0, index: Int(queue.qindex)))
   }
 
-  func queue(_ server: Server, _ priority: UInt8) throws(XIVEClientError) -> xive_eq {
+  func queue(_ server: Server, _ priority: Priority) throws(XIVEClientError) -> xive_eq {
     let attribute = try queueID(server, priority)
     return try device.get(UInt32(KVM_DEV_XIVE_GRP_EQ_CONFIG), attribute) { error in
       error == .noSuchFileOrDirectory ? .delivery(.notConnected(server)) : nil
     }
   }
 
-  private func queueID(_ server: Server, _ priority: UInt8) throws(XIVEClientError) -> UInt64 {
+  private func queueID(_ server: Server, _ priority: Priority) throws(XIVEClientError) -> UInt64 {
     try requireServer(server)
-    guard priority < 7 else { throw .delivery(.noSuchPriority(priority)) }
-    return xive_eq_id(server.rawValue, UInt32(priority))
+    guard priority.rawValue < 7 else { throw .delivery(.noSuchPriority(priority)) }
+    return xive_eq_id(server.rawValue, UInt32(priority.rawValue))
   }
 
   // MARK: - Routes
@@ -143,22 +145,22 @@ extension XIVEDescriptor {
   /// Routes a source's events to a server's queue.
   /// - Parameters:
   ///   - lisn: the source.
-  ///   - server: a server that a vCPU has connected as. Where it has no queue for the priority, the device
+  ///   - server: a server that has a vCPU. Where it has no queue for the priority, the device
   ///     takes another one that has, as the kernel does.
   ///   - priority: 0 to 6.
-  ///   - eisn: what the entries of the queue will say, 31 bits.
+  ///   - eisn: what the entries of the queue will say.
   ///   - isMasked: whether events are dropped instead.
   /// - Throws: ``XIVEClientError/noSuchSource(_:count:)``, ``XIVEClientError/notCreated(_:)``,
   ///   ``DeliveryError/noSuchServer(_:count:)``, ``DeliveryError/noSuchPriority(_:)``,
   ///   ``DeliveryError/cannotRoute(_:_:)``, ``DeliveryError/noQueue(_:)``.
   public func configureSource(
-    _ lisn: LISN, to server: Server, _ priority: UInt8, eisn: UInt32, isMasked: Bool = false
+    _ lisn: LISN, to server: Server, _ priority: Priority, eisn: EISN, isMasked: Bool = false
   ) throws(XIVEClientError) {
-    guard priority < 7 else { throw .delivery(.noSuchPriority(priority)) }
-    guard eisn <= 0x7fff_ffff else { throw .value("eisn", UInt64(eisn)) }
+    guard priority.rawValue < 7 else { throw .delivery(.noSuchPriority(priority)) }
     try requireSource(lisn)
     try requireServer(server)
-    let value = xive_source_config(server.rawValue, UInt32(priority), eisn, isMasked ? 1 : 0)
+    let value = xive_source_config(
+      server.rawValue, UInt32(priority.rawValue), eisn.rawValue, isMasked ? 1 : 0)
     let group = UInt32(KVM_DEV_XIVE_GRP_SOURCE_CONFIG)
     try device.set(group, UInt64(lisn.rawValue), value) { error in
       switch error {

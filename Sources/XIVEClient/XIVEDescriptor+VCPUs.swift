@@ -25,7 +25,7 @@ extension XIVEDescriptor {
   /// - Parameter server: the vCPU.
   /// - Throws: ``DeliveryError/noSuchServer(_:count:)``.
   public func pushContext(of server: Server) throws(XIVEClientError) {
-    let word2 = TIMAContext.valid | (XIVE_NVT_BASE + server.rawValue)
+    let word2 = RingState.valid | NVTIndex(server).rawValue
     try store(UInt64(word2), at: tima(server, .hv) + 0x18, byteCount: 4)
   }
 
@@ -40,12 +40,12 @@ extension XIVEDescriptor {
     let word2 = UInt32(
       truncatingIfNeeded: try load(at: tima(server, .hv) + 0x818, byteCount: 4))
     guard word2 != .max else { throw .delivery(.notConnected(server)) }
-    return word2 & TIMAContext.valid != 0
+    return word2 & RingState.valid != 0
   }
 
   /// Looks at a vCPU without an effect.
   /// - Parameter server: the vCPU.
-  /// - Returns: its ring and its context, or nil when it is not connected.
+  /// - Returns: its ring and its context, or nil when it is not connected, which the device counts as a guest error.
   /// - Throws: ``DeliveryError/noSuchServer(_:count:)``.
   public func context(of server: Server) throws(XIVEClientError) -> VCPUContext? {
     let ring = try load(at: tima(server, .hw) + 0x10)
@@ -65,11 +65,6 @@ extension XIVEDescriptor {
     try requireServer(server)
     return map.offset(of: .tima(server, view))
   }
-}
-
-private enum TIMAContext {
-  /// The valid bit of an OS ring's word 2. Source: QEMU `include/hw/ppc/xive_regs.h`, `TM_QW1W2_VO`.
-  static let valid: UInt32 = 0x8000_0000
 }
 
 /// `KVM_ENABLE_CAP`, which connects a descriptor to a server.

@@ -53,11 +53,12 @@ struct MapVCPU: Encodable {
     throws(XIVEClientError) -> [Queue]
   {
     var result: [Queue] = []
-    for priority in 0..<8 as Range<UInt8> {
-      guard let queue = try device.end(at: ENDWords.index(server, priority)).queue else { continue }
+    for priority in Priority.allCases {
+      guard let queue = try device.end(at: ENDIndex(server, priority)).queue else { continue }
       result.append(
         Queue(
-          priority: priority, address: queue.address, addressHex: hexadecimal(queue.address),
+          priority: priority.rawValue, address: queue.address,
+          addressHex: hexadecimal(queue.address),
           byteCount: queue.byteCount, toggle: queue.position.generation ? 1 : 0,
           index: queue.position.index))
     }

@@ -218,21 +218,22 @@ void *xive_client_memory_address(const xive_client_memory *memory);
 void xive_client_memory_destroy(xive_client_memory *XIVE_CLIENT_NULLABLE memory);
 
 /// Shows the device `size` bytes of the memory, from byte `offset` on, at a guest-physical address.
-/// `slot`: below XIVE_MEMORY_SLOTS, else ENXIO. EINVAL when it is not in the memory, not whole pages, not
-/// sealed against shrinking, or overlaps another slot; EPERM when the server may not take descriptors
+/// `slot`: below XIVE_MEMORY_SLOTS, else ENXIO. EEXIST when the slot is in use, or overlaps another one;
+/// EINVAL when it is not in the memory, not whole pages, or not sealed against shrinking; EPERM when the server may not take descriptors
 /// of this process.
 int xive_client_add_memory(
   const xive_client *client, uint32_t slot, uint64_t guest_address,
   const xive_client_memory *memory, uint64_t offset, uint64_t size);
 
-/// Takes a slot's memory from the device; the queues in it are disabled. Errors as above.
+/// Takes a slot's memory from the device; the queues in it are disabled. ENOENT when the slot
+/// is empty; ENXIO.
 int xive_client_remove_memory(const xive_client *client, uint32_t slot);
 
 // MARK: - Queues and routes: where events go. Priorities are 0 to 6 (EINVAL for others); a server is
 // one that a vCPU has connected as; EBADF for a change when not writable.
 
 /// Gives a server a queue, or takes it away when `queue->qshift` is 0: group 4, so `queue` is as
-/// KVM_DEV_XIVE_GRP_EQ_CONFIG takes it. ENOENT when no vCPU has connected as the server; EINVAL for a
+/// KVM_DEV_XIVE_GRP_EQ_CONFIG takes it. ENOENT when no vCPU is connected as the server; EINVAL for a
 /// server beyond the device's, for other flags and sizes than the kernel takes, and for an address
 /// that is not aligned or not in a memory slot.
 int xive_client_configure_queue(
@@ -243,8 +244,8 @@ int xive_client_queue_config(
   const xive_client *client, uint32_t server, uint32_t priority, struct xive_eq *queue);
 
 /// Routes the events of a source to a server's queue, whose entries will say `eisn` (31 bits); masked:
-/// drops them. EINVAL for a source that was never created and for a server as above or that no vCPU
-/// has connected as; EBUSY when no server has a queue for the priority; E2BIG beyond the device's
+/// drops them. EINVAL for a source that was never created and for a server as above or that has no
+/// vCPU; EBUSY when no server has a queue for the priority; E2BIG beyond the device's
 /// sources.
 int xive_client_configure_source(
   const xive_client *client, uint32_t lisn, uint32_t server, uint32_t priority, uint32_t eisn,
@@ -260,7 +261,7 @@ int xive_client_sync_queues(const xive_client *client);
 int xive_client_reset(const xive_client *client);
 
 /// Limits server numbers to those below `count`. EBUSY after the first vCPU has connected; EINVAL for 0
-/// and for more than the device has.
+/// and for more than any device has.
 int xive_client_set_server_count(const xive_client *client, uint32_t count);
 
 /// Asks for an END, or sets it, word by word: group 0x51, for what a queue's configuration does not
@@ -305,7 +306,8 @@ void xive_client_queue_destroy(xive_client_queue *XIVE_CLIENT_NULLABLE queue);
 xive_client_vcpu *XIVE_CLIENT_NULLABLE xive_client_vcpu_connect(
   const char *path, uint32_t server, int *XIVE_CLIENT_NULLABLE error);
 
-/// Closes the descriptor: the context is pulled, and the server number is free again. NULL is no error.
+/// Closes the descriptor: the context is pulled, and the server number is free again, a moment later.
+/// NULL is no error.
 void xive_client_vcpu_disconnect(xive_client_vcpu *XIVE_CLIENT_NULLABLE vcpu);
 
 /// The connected descriptor, for callers with their own epoll; the vCPU keeps it.
@@ -327,7 +329,7 @@ int xive_client_vcpu_set_cppr(const xive_client_vcpu *vcpu, uint8_t cppr);
 /// Loads the OS ring without an effect: NSR, CPPR, IPB, LSMFB, ACK#, INC, AGE, PIPR from the top byte on.
 int xive_client_vcpu_ring(const xive_client_vcpu *vcpu, uint64_t *ring);
 
-/// Makes a priority pending as if its queue had got an event; above 7 nothing happens.
+/// Makes a priority, 0 to 7 (EINVAL for others), pending as if its queue had got an event.
 int xive_client_vcpu_set_pending(const xive_client_vcpu *vcpu, uint8_t priority);
 
 /// Ends the interrupt of a source that sends messages: SET_PQ_00, and a trigger if an event came
