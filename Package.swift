@@ -154,7 +154,7 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       // C that the tests compile themselves.
-      exclude: ["expect.h", "interface.c", "passthrough.c", "window.c"],
+      exclude: ["delivery.c", "expect.h", "interface.c", "passthrough.c", "window.c"],
       swiftSettings: strict),
     .testTarget(
       name: "HarnessTests",

@@ -112,6 +112,14 @@ struct CInterfaceTests {
   }
 
   @Test(
+    "Every function for guest memory, queues, routes and vCPUs, and every refusal",
+    .enabled(if: Compiler.canLink), arguments: Compiler.all)
+  func delivery(_ compiler: Compiler) throws {
+    let options = ["--sources", "32", "--create", "0-31", "--max-vcpus", "4"]
+    try expectContent(compiler, "delivery.c", options, #_sourceLocation)
+  }
+
+  @Test(
     "A window is never seen with a hole, survives forks, and is plugged whole or not at all at the limit",
     .enabled(if: Compiler.canLink && fewMappings))
   func window() throws {
