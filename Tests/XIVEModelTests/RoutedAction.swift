@@ -61,9 +61,10 @@ struct RoutedActions {
 
   private mutating func connectOrDisconnect() -> RoutedAction {
     let server = number(Self.servers)
-    if connected.remove(server) != nil { return .disconnect(server) }
-    connected.insert(server)
-    return .connect(server)
+    if connected.insert(server).inserted { return .connect(server) }
+    if connected.count < Self.servers, !chance(3) { return connectOrDisconnect() }
+    connected.remove(server)
+    return .disconnect(server)
   }
 
   private mutating func number(_ limit: Int) -> Int { .random(in: 0..<limit, using: &random) }
@@ -133,6 +134,8 @@ struct RoutedActions {
 
   /// Word 2 of a ring: often a vCPU's, also that of another one, of a thread, or of nobody.
   private mutating func context() -> UInt32 {
+    // One number is in favour, or two rings would rarely have the same.
+    if chance(2) { return 0x8000_0400 }
     let numbers: [UInt32] = [
       0x400, 0x401, 0x402, 0x403, 0x404, 0x80, 0x81, 0x123, 0x8_0400, 0x80_0400,
     ]
@@ -170,6 +173,7 @@ struct RoutedActions {
     end.block = chance(20) ? 1 : 0
     let others: [UInt32] = [0x80, 0x81, 0x123, 0x404]
     end.target = chance(5) ? pick(others) : UInt32(0x400 + number(Self.servers))
+    if chance(3) { end.target = 0x400 }
     end.priority = UInt32(chance(8) ? pick([0xff, 0xff, 8, 0xfe]) : number(8))
     return .setEND(index, zip(end.words, Self.unused).map { $0 | $1 & word() })
   }

@@ -80,12 +80,12 @@ public enum ReferenceTIMATable {
   ]
 
   /// What a view may do with each byte, 16 a ring: `-` nothing, `r` read, `w` read and write.
-  public static let maps: [[String]] = [
-    ["w-------wwww----", "wwwwww-rwwww----", "--ww----wwww----", "wwww-w-rw--wwww-"],
-    ["w-------wwww----", "wwwwww-rwwww----", "--ww-----www----", "wwww-w-rw--w----"],
-    ["w-------wwww----", "rwrrrr-r--------", "----------------", "----------------"],
-    ["w---------------", "----------------", "----------------", "----------------"],
-  ]
+  public static let maps: [[Character]] = [
+    "w-------wwww----" + "wwwwww-rwwww----" + "--ww----wwww----" + "wwww-w-rw--wwww-",
+    "w-------wwww----" + "wwwwww-rwwww----" + "--ww-----www----" + "wwww-w-rw--w----",
+    "w-------wwww----" + "rwrrrr-r--------" + "----------------" + "----------------",
+    "w---------------" + "----------------" + "----------------" + "----------------",
+  ].map { Array($0) }
 
   /// Looks a special operation up.
   /// - Parameters:
@@ -110,7 +110,7 @@ public enum ReferenceTIMATable {
   ///   - view: 0 HW, 1 HV, 2 OS, 3 USER.
   /// - Returns: whether it may.
   public static func permits(_ access: VectorAccess, byte: Int, view: Int) -> Bool {
-    let letter = Array(maps[view][byte / 16])[byte % 16]
+    let letter = maps[view][byte]
     return letter == "w" || letter == "r" && access == .load
   }
 }
