@@ -256,7 +256,7 @@ struct ReferenceRouterTests {
     #expect(router.errors == [.escalationLoop: 1])
   }
 
-  @Test("R9: two rings with one CAM are an error, and the event goes to the backlog")
+  @Test("R9: two threads with one CAM are an error, and the event goes to the backlog")
   func duplicate() {
     var router = plainRouter()
     router.setCPPR(0xff)
@@ -265,10 +265,17 @@ struct ReferenceRouterTests {
     #expect(router.errors == [.camDuplicate: 1])
     #expect(router.backlog(0x400) == 0x04)
     #expect(router.os() == [0, 0xff, 0, 0xff])
-    _ = router.load(1, view: 1, at: 0x818, size: 4)
+  }
+
+  @Test("R9: of two rings of one thread the more privileged one takes the event")
+  func twoRings() {
+    var router = plainRouter()
+    router.setCPPR(0xff)
     router.store(0x8000_0400, 0, view: 0, at: 0x28, size: 4)
     router.trigger(5)
-    #expect(router.errors == [.camDuplicate: 2])
+    #expect(router.errors == [:])
+    #expect(router.os() == [0, 0xff, 0, 0xff])
+    #expect(router.load(0, view: 0, at: 0x20, size: 8) == 0x0000_0400_0000_0000)
   }
 
   @Test("L2: a trigger of a stopped source is kept, and delivered once when it is resumed")

@@ -159,10 +159,11 @@ extension ReferenceRouter {
       count(.nvtInvalid)
       return .done
     }
-    // All NVTs are in block 0, so that the CAM is the index.
+    // All NVTs are in block 0, so that the CAM is the index. A thread matches once, with the first of its rings.
     var matches: [(Int, ReferenceRing)] = []
     for (server, vcpu) in vcpus.enumerated() {
-      for ring in [ReferenceRing.phys, .pool, .os] where vcpu.answers(to: index, ring) {
+      let rings = [ReferenceRing.phys, .pool, .os]
+      if let ring = rings.first(where: { vcpu.answers(to: index, $0) }) {
         matches.append((server, ring))
       }
     }

@@ -7,7 +7,7 @@ struct NVT: Sendable {
   var isValid = false
   /// Priorities that are pending.
   var ipb: UInt8 = 0
-  /// The rings that answer to its number; more than one is a mistake.
+  /// The rings that answer to its number; those of more than one thread are a mistake.
   private(set) var rings: RingList = .none
 
   /// Which rings answer to one number. A list of its own, so that the usual one needs no memory.
@@ -15,6 +15,28 @@ struct NVT: Sendable {
     case none
     case one(TIMAPlace)
     case many([TIMAPlace])
+  }
+
+  /// Who takes an event: a thread answers once, with its physical ring before its pool's before its OS ring.
+  ///
+  /// Source: QEMU `hw/intc/xive.c`, `xive_presenter_tctx_match`; `hw/intc/pnv_xive.c`, `pnv_xive_match_nvt`.
+  var taker: Taker {
+    switch rings {
+    case .none: return .nobody
+    case .one(let place): return .ring(place)
+    case .many(let places):
+      let first = places.max { $0.ring.rawValue < $1.ring.rawValue }
+      guard let first, places.allSatisfy({ $0.server == first.server }) else { return .ambiguous }
+      return .ring(first)
+    }
+  }
+
+  /// Who takes an event.
+  enum Taker: Sendable {
+    case nobody
+    case ring(TIMAPlace)
+    /// More than one thread answers.
+    case ambiguous
   }
 
   mutating func add(_ place: TIMAPlace) {

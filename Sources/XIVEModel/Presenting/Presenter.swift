@@ -217,14 +217,14 @@ public final class Presenter: Sendable {
     var isAmbiguous = false
     let result = targets.withLock(Int(target.rawValue)) { nvt -> Notification in
       guard nvt.isValid else { return .invalid }
-      switch nvt.rings {
-      case .one(let place):
+      switch nvt.taker {
+      case .ring(let place):
         if updateQuietly(place.server, { $0.deposit(bit, in: place.ring) }) {
           raised = place.server
         }
         return .told
-      case .many: isAmbiguous = true
-      case .none: break
+      case .ambiguous: isAmbiguous = true
+      case .nobody: break
       }
       guard keepsBacklog else { return .lost }
       nvt.ipb |= bit
