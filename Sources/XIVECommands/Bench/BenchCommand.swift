@@ -23,10 +23,11 @@ struct BenchCommand: ParsableCommand {
       let progress = BenchProgress()
       let files = try FileBench(plan, baseline: options.baseline).run(progress)
       let model = try ModelBench().run(plan, progress)
+      let delivery = try DeliveryBench().run(plan, progress)
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
-        isQuick: options.quick, figures: files + model + footprint,
+        isQuick: options.quick, figures: files + model + delivery + footprint,
         hasBaseline: options.baseline != nil)
       if options.json { try printJSON(report) } else { print(report.text) }
     }
@@ -83,6 +84,8 @@ enum BenchFailure: Error, CustomStringConvertible {
   case residentPages(String, expected: Int, found: Int)
   /// A run took another number of zaps than one a window.
   case zapCount(String, expected: Int, found: Int)
+  /// Interrupts were not what or where they should be.
+  case lostInterrupts(String)
   /// A consumer has ended, or is stuck.
   case lostConsumer(String)
   /// A system call failed.
@@ -99,6 +102,7 @@ enum BenchFailure: Error, CustomStringConvertible {
       "\(server): \(expected) pages should be in the cache, but \(found) are"
     case .zapCount(let server, let expected, let found):
       "\(server): \(expected) ranges should have been dropped, but \(found) were"
+    case .lostInterrupts(let what): "delivery: \(what)"
     case .lostConsumer(let server): "\(server): a consumer does not answer"
     case .system(let what, let error): "\(what): \(error)"
     case .interrupted: "bench: interrupted"
@@ -108,7 +112,7 @@ enum BenchFailure: Error, CustomStringConvertible {
   var exitCode: ExitCode {
     switch self {
     case .notReady: Exit.unavailable
-    case .notCold, .residentPages, .zapCount, .lostConsumer, .system: Exit.failed
+    case .notCold, .residentPages, .zapCount, .lostInterrupts, .lostConsumer, .system: Exit.failed
     case .interrupted: ExitCode(130)
     }
   }

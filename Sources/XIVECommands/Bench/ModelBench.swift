@@ -1,18 +1,14 @@
-internal import Glibc
-internal import Synchronization
 internal import SystemCalls
 internal import XIVEModel
 
 /// PQ operations in this process: triggers and EOIs of sources of an engine, on one and on four threads.
 ///
-/// Events are dropped: routing has figures of its own.
+/// Events are dropped: ``DeliveryBench`` routes them.
 @safe
 final class ModelBench: @unchecked Sendable {
   // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; used through the cells only.
   private let memory: UnsafeMutableRawBufferPointer
   private let engine: SourceEngine
-  /// Threads that are not yet at the start line.
-  private let missing = Atomic<Int>(0)
 
   private static let sourceCount = 1_024
   private static let threadCount = 4
@@ -66,27 +62,12 @@ final class ModelBench: @unchecked Sendable {
   private func nanosecondsPerOperation(threads count: Int, _ pairs: Int) throws(BenchFailure)
     -> [Double]
   {
-    let times = ThreadTimes()
-    let threads = ThreadGroup()
-    defer { threads.join() }
-    missing.store(count, ordering: .sequentiallyConsistent)
-    do {
-      for number in 0..<UInt32(count) {
-        try threads.start("model-\(number)") { [self] in
-          times.append(nanosecondsPerOperation(on: LISN(rawValue: number), pairs))
-        }
-      }
-    } catch {
-      missing.store(0, ordering: .sequentiallyConsistent)
-      throw .system("pthread_create", error)
+    try BenchThreads.run(count) { [self] number in
+      nanosecondsPerOperation(on: LISN(rawValue: UInt32(number)), pairs)
     }
-    threads.join()
-    return times.all
   }
 
   private func nanosecondsPerOperation(on lisn: LISN, _ pairs: Int) -> Double {
-    missing.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-    while missing.load(ordering: .sequentiallyConsistent) > 0 { sched_yield() }
     let start = MonotonicClock.nanoseconds
     for _ in 0..<pairs {
       engine.perform(.trigger, on: lisn)
@@ -99,13 +80,4 @@ final class ModelBench: @unchecked Sendable {
 /// Drops what leaves the sources.
 private struct NoRouter: EventRouter {
   func forward(_ lisn: LISN) {}
-}
-
-/// What threads have measured.
-private final class ThreadTimes: Sendable {
-  private let values = Mutex<[Double]>([])
-
-  func append(_ value: Double) { values.withLock { $0.append(value) } }
-
-  var all: [Double] { values.withLock { $0 } }
 }
