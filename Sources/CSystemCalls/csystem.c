@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -198,6 +199,21 @@ int csystem_wait_readable(int first, int second, int milliseconds) {
   int ready = poll(set, 2, milliseconds);
   if (ready < 0) return errno == EINTR ? 0 : -errno;
   return (set[0].revents ? 1 : 0) | (set[1].revents ? 2 : 0);
+}
+
+int csystem_epoll(void) { return RESULT(epoll_create1(EPOLL_CLOEXEC)); }
+
+int csystem_epoll_add(int epoll, int fd, uint32_t number) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+  return RESULT(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+int csystem_epoll_wait(int epoll, int milliseconds, uint32_t *number) {
+  struct epoll_event event;
+  int ready = epoll_wait(epoll, &event, 1, milliseconds);
+  if (ready < 0) return errno == EINTR ? 0 : -errno;
+  if (ready > 0) *number = event.data.u32;
+  return ready;
 }
 
 uint64_t csystem_monotonic_nanoseconds(void) {

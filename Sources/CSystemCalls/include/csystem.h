@@ -75,6 +75,11 @@ int csystem_baton(void);
 void csystem_take_baton(int fd);
 /// Waits for input on one or two descriptors (-1: none); bit 0 and 1 of the result tell which.
 int csystem_wait_readable(int first, int second, int milliseconds);
+int csystem_epoll(void);
+/// Adds a descriptor for input, level-triggered.
+int csystem_epoll_add(int epoll, int fd, uint32_t number);
+/// Waits for input; 1 and the number of a descriptor that has some, 0 after that time or a signal.
+int csystem_epoll_wait(int epoll, int milliseconds, uint32_t *number);
 uint64_t csystem_monotonic_nanoseconds(void);
 void csystem_sleep_nanoseconds(uint64_t nanoseconds);
 

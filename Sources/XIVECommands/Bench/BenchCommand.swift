@@ -24,10 +24,11 @@ struct BenchCommand: ParsableCommand {
       let files = try FileBench(plan, baseline: options.baseline).run(progress)
       let model = try ModelBench().run(plan, progress)
       let delivery = try DeliveryBench().run(plan, progress)
+      let fileDelivery = try DeliveryFileBench(plan, baseline: options.baseline).run(progress)
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
-        isQuick: options.quick, figures: files + model + delivery + footprint,
+        isQuick: options.quick, figures: files + model + delivery + fileDelivery + footprint,
         hasBaseline: options.baseline != nil)
       if options.json { try printJSON(report) } else { print(report.text) }
     }

@@ -125,7 +125,7 @@ final class DeliveryBench {
     let start = MonotonicClock.nanoseconds
     for _ in 0..<count {
       rig.trigger(lisn)
-      guard rig.acknowledge(server) == 0x8006, queue.next() == lisn.rawValue else { return nil }
+      guard rig.acknowledge(server) == 0x8006, queue.next() == EISN(lisn) else { return nil }
       rig.endOfInterrupt(lisn)
       rig.setCPPR(0xff, of: server)
     }

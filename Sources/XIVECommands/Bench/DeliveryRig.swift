@@ -45,7 +45,7 @@ final class DeliveryRig: @unchecked Sendable {
     engine.perform(.create(isLSI: false, isAsserted: false), on: lisn)
     engine.perform(.set(.reset), on: lisn)
     let index = ENDIndex(server, priority)
-    router.setEAS(of: lisn, to: EAS(to: index, eisn: EISN(rawValue: lisn.rawValue)))
+    router.setEAS(of: lisn, to: EAS(to: index, eisn: EISN(lisn)))
     let offset = Int(lisn.rawValue) * EventQueue.byteCount
     let bytes = unsafe UnsafeMutableRawBufferPointer(
       start: queues.address + offset, count: EventQueue.byteCount)
