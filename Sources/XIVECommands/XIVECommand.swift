@@ -15,6 +15,7 @@ public struct XIVECommand: ParsableCommand {
     subcommands: [
       ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self, DemoCommand.self,
       HotplugCommand.self, BenchCommand.self, ConsumerCommand.self, VMMCommand.self,
+      GuestCommand.self,
     ])
 
   /// Creates the command.

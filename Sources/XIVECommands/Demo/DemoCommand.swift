@@ -13,8 +13,9 @@ struct DemoCommand: ParsableCommand {
     abstract: "Show everything in one go, on a device that it serves itself.",
     discussion: """
       Serves a device in a temporary place and has other processes use it: a Swift consumer, the program \
-      named by --consumer, and QEMU where it is installed, and a VMM that devices are plugged into and unplugged from. Shows what \
-      they see and the faults that the server resolved. Exits with 0 when everything was as expected.
+      named by --consumer, and QEMU where it is installed, a VMM that devices are plugged into and unplugged from, and a \
+      guest whose vCPUs handle interrupts. Shows what they see and the faults that the server resolved. Exits with 0 \
+      when everything was as expected.
       """)
 
   @Option(
@@ -23,11 +24,17 @@ struct DemoCommand: ParsableCommand {
         + "path, a LISN, and --hole with a LISN that does not exist.", valueName: "program"))
   var consumer: String?
 
+  @Option(
+    help: "Interrupts that the guest sends one by one, 1000 to 100000000; a million take minutes.")
+  var events: Int = GuestCommand.defaultEvents
+
   /// A message source that consumers play with, and one that exists only once the demo creates it.
   private static let lisn = LISN(rawValue: 0x1304)
   private static let hole = LISN(rawValue: 0x1340)
   /// The first of the sources that devices are plugged to.
   private static let plugged = LISN(rawValue: 0x1310)
+
+  func validate() throws { try GuestCommand.validate(events: events) }
 
   func run() throws {
     let faults = FaultLog()
@@ -58,6 +65,10 @@ struct DemoCommand: ParsableCommand {
     stage.title("Hot-plug: devices come and go under a VMM, in a process of its own")
     stage.run(Program.own, ["vmm", host.path, "\(Self.plugged)"])
     stage.showFillCount(faults.take())
+    stage.title("Interrupts: four vCPUs handle them as Linux does, in a process of its own")
+    stage.run(
+      Program.own, ["guest", host.path, "--events", "\(events)"], within: 30_000 + events)
+    _ = faults.take()
     stage.title("Summary")
     try reporting { try showCounters(host.path) }
     host.stop()

@@ -9,7 +9,7 @@ struct DemoStage {
   private(set) var failures = 0
   private var number = 0
 
-  /// Longest that a consumer may take, in milliseconds.
+  /// Longest that a consumer's line may take, in milliseconds.
   private static let patience = 30_000
 
   mutating func title(_ text: String) {
@@ -28,12 +28,14 @@ struct DemoStage {
   }
 
   /// Runs a consumer to its end and shows what it says.
-  mutating func run(_ program: String, _ arguments: [String]) {
+  mutating func run(
+    _ program: String, _ arguments: [String], within milliseconds: Int = Self.patience
+  ) {
     guard var child = try? ChildProcess(program, arguments) else {
       return expect([Check(false, "\(program): cannot be started")])
     }
-    while let line = child.line(within: Self.patience) { print("  \(line)") }
-    let code = child.exitCode(within: Self.patience)
+    while let line = child.line(within: milliseconds) { print("  \(line)") }
+    let code = child.exitCode(within: milliseconds)
     if code != 0 {
       expect([Check(false, "\(program): exit status \(code.map { "\($0)" } ?? "none")")])
     }
@@ -41,8 +43,7 @@ struct DemoStage {
   }
 
   /// Shows the faults that the server resolved meanwhile.
-  func show(_ requests: [AnsweredRequest], _ device: XIVEDevice) {
-    let fills = requests.filter { $0.kind == .fill }
+  func show(_ fills: [AnsweredRequest], _ device: XIVEDevice) {
     let rows = fills.prefix(16).map { Self.row($0, device) }
     print("\n  faults resolved:")
     let head = ["  offset", "page", "backing", "generation", "KiB", "us"]
@@ -52,8 +53,7 @@ struct DemoStage {
   }
 
   /// Says how many pages were filled, where what served them has changed since.
-  func showFillCount(_ requests: [AnsweredRequest]) {
-    let fills = requests.filter { $0.kind == .fill }
+  func showFillCount(_ fills: [AnsweredRequest]) {
     note("\(fills.count) faults resolved; what a zap took away was filled anew at the next touch")
     flushOutput()
   }
@@ -94,11 +94,14 @@ struct Check: Hashable {
   }
 }
 
-/// Collects what the server answered.
+/// Collects the page fills that the server answered; of all else there are millions.
 final class FaultLog: RequestObserver {
   private let requests = Mutex<[AnsweredRequest]>([])
 
-  func answered(_ request: AnsweredRequest) { requests.withLock { $0.append(request) } }
+  func answered(_ request: AnsweredRequest) {
+    guard request.kind == .fill else { return }
+    requests.withLock { $0.append(request) }
+  }
 
   /// Takes out what has been collected.
   func take() -> [AnsweredRequest] {
