@@ -16,18 +16,30 @@ struct ServeCommand: ParsableCommand {
 
   @Argument(help: "The device file.") var path: String
   @OptionGroup var options: ServeOptions
+  @Option(
+    help: ArgumentHelp(
+      "How much is logged: trace, debug (what guests do wrong, too), info, notice, warning, error, "
+        + "critical.", valueName: "level"),
+    transform: { text in
+      guard let level = Logger.Level(rawValue: text) else {
+        throw ValidationError("--log-level '\(text)': write one of those that --help lists")
+      }
+      return level
+    })
+  var logLevel = Logger.Level.notice
   @Flag(help: "Stop when the process that started the server ends, as tests want it.")
   var exitWithParent = false
 
   func run() throws {
     StopSignals.block()
-    let logger = Logger(label: "xive")
+    var logger = Logger(label: "xive")
+    logger.logLevel = logLevel
     try reporting {
       // First of all: the child is a fork, and the device's tables are large.
       var fileOptions = options.fileOptions
       fileOptions.watchdog = try Watchdog()
       if exitWithParent { try StopSignals.raiseWhenParentEnds() }
-      let device = try options.makeDevice()
+      let device = try options.makeDevice(onGuestError: GuestErrorLog.function(logger))
       let file = try DeviceFile(serving: device, at: path, options: fileOptions, logger: logger)
       print("ready \(path)")
       flushOutput()
