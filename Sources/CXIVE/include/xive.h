@@ -523,7 +523,7 @@ struct xive_info_guest_errors {
   __u64 eas_invalid;    ///< an event of a source without a valid EAS
   __u64 end_invalid;    ///< an event for an END that is not valid, or that the device does not have
   __u64 nvt_invalid;    ///< an event for an NVT that is not valid
-  __u64 cam_duplicate;  ///< an event for an NVT that more than one ring answers to
+  __u64 cam_duplicate;  ///< an event for an NVT that more than one thread answers to
   __u64 escalation_loop;  ///< an event that was escalated without end
   __u64 context;        ///< a pull of a context that is not valid
   __u64 image;          ///< a written-back image of a page that is not there

@@ -16,7 +16,7 @@ public enum GuestError: Hashable, Sendable {
   case endInvalid(ENDIndex)
   /// An event for an NVT that is not valid, or that does not exist.
   case nvtInvalid(NVTIndex)
-  /// An event for an NVT that more than one ring answers to.
+  /// An event for an NVT that more than one thread answers to.
   case camDuplicate(NVTIndex)
   /// An event that was escalated without end.
   case escalationLoop(ENDIndex)
