@@ -42,6 +42,19 @@ struct QueueWrapTests {
     }
   }
 
+  @Test("A queue of any size ends behind its last entry", arguments: 0...12 as ClosedRange<UInt32>)
+  func sizes(size: UInt32) {
+    let last: UInt32 = (1024 << size) - 1
+    for generation: UInt32 in 0...1 {
+      var end = END()
+      end.w0 = size << 16
+      end.w1 = generation << 22 | last - 1
+      let entries = (0..<3).map { _ in end.enqueue(EISN(rawValue: 0x55)) }
+      #expect(entries.map(\.index) == [Int(last) - 1, Int(last), 0])
+      #expect(entries.map { $0.entry >> 31 } == [generation, generation, 1 - generation])
+    }
+  }
+
   @Test("The queue after event 16,385, as QEMU was seen to leave it")
   func seventeenBits() {
     let queue = WatchedQueue(size: 4)
