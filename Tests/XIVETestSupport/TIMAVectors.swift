@@ -129,7 +129,9 @@ public struct TIMAVectors: Sendable, Decodable {
   }
 
   fileprivate static func number(_ digits: Substring) throws -> UInt64 {
-    guard let number = UInt64(digits, radix: 16) else { throw SupportFailure("no number: \(digits)") }
+    guard let number = UInt64(digits, radix: 16) else {
+      throw SupportFailure("no number: \(digits)")
+    }
     return number
   }
 

@@ -436,8 +436,9 @@ XIVE_ASSERT_SIZE(struct xive_memory, 32);
 
 /// An END in the byte order of the host: words 0 to 7. QEMU include/hw/ppc/xive_regs.h, XiveEND;
 /// word 1 is ESn, ESe, generation and index, words 2 and 3 the queue's guest-physical address.
-/// All zero disables it. EINVAL for a format 1 END and for a queue that is not aligned to its size or
-/// not in guest memory; E2BIG for an END that the device does not have.
+/// All zero disables it. EINVAL for format 1, for a group of vCPUs (word 7 bit 31), and for a queue
+/// that is not aligned to its size or not in guest memory; E2BIG for an END that the device does not
+/// have.
 struct xive_end {
   __u32 word[8];
 };

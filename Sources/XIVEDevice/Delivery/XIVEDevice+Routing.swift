@@ -80,12 +80,10 @@ extension XIVEDevice {
   /// Replaces an END as firmware does.
   func setEND(at index: ENDIndex, to end: END) throws(DeviceError) {
     try delivery.withLock { state throws(DeviceError) in
-      guard end.isValid, end.isEnqueued else {
-        guard !end.isFormat1 else { throw .invalid }
-        return router.setEND(at: index, to: end)
-      }
+      guard !end.isFormat1, !end.isGroup else { throw .invalid }
+      guard end.isValid, end.isEnqueued else { return router.setEND(at: index, to: end) }
       // An index has 22 bits.
-      guard !end.isFormat1, end.queueShift <= 24, end.queueIndex < end.queueEntryCount,
+      guard end.queueShift <= 24, end.queueIndex < end.queueEntryCount,
         end.queueAddress.isMultiple(of: 1 << UInt64(end.queueShift)),
         let queue = state.memory.queue(
           at: end.queueAddress, byteCount: 1 << UInt64(end.queueShift))

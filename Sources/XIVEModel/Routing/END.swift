@@ -99,6 +99,8 @@ public struct END: Hashable, Sendable {
 
   /// Whether it addresses a logical server of user processes (format 1), which this controller does not have.
   public var isFormat1: Bool { w6 >> 23 & 1 == 1 }
+  /// Whether it addresses several vCPUs at once (ignore), which this controller does not do.
+  public var isGroup: Bool { w7 >> 31 == 1 }
   /// Whom it notifies.
   public var target: NVTIndex { NVTIndex(rawValue: w6) }
   /// The priority as it lies in the word: 0xff is masked, what is above 7 is nobody's.
