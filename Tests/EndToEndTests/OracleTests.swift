@@ -40,7 +40,7 @@ struct OracleTests {
     let vectors = Built.sourceRoot + "/Tests/Vectors/router-sequences.json"
     let run = try ProgramRun(
       Self.oracle,
-      ["--router", "--serve", Built.path("xive"), "--vectors", vectors, "--tima", "1000"]
+      ["--router", "--serve", Built.path("xive"), "--vectors", vectors, "--tima", "4500"]
         + ["--steps", "500"] + seed)
     #expect(run.exitCode == 0, "\(run.text)")
     #expect(run.lines.count { $0.contains(" 0 differences;") } == 4, "\(run.text)")

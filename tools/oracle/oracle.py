@@ -96,8 +96,9 @@ def parse():
     parser.add_argument("--vectors", metavar="FILE",
                         help="with --router: replay these recorded sequences first, on both sides")
     parser.add_argument("--tima", type=int, metavar="COUNT",
-                        help="with --router: so many random TIMA accesses of each offset, size and "
-                        "view; 0 for all of them, which takes some minutes")
+                        help="with --router: so many TIMA accesses, of all offsets, sizes and "
+                        "views; the first 3840 are those that could have an effect, 0 is all of "
+                        "them, which takes minutes")
     parser.add_argument("--record-tima", metavar="FILE",
                         help="write what QEMU answers to all of them, and end")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -64,7 +64,7 @@ CASES = [
         acknowledge(FIRST), set_cppr(FIRST, 0xFF), esb_load(A, LOAD_EOI), trigger(A), trigger(B),
         acknowledge(FIRST), set_cppr(FIRST, 0xFF), acknowledge(FIRST), set_cppr(FIRST, 0xFF),
     ]),
-    program("R2 masked source", BOTH, [
+    program("R2 masked source", [end(END_A), end(0)], [
         ConfigureSource(A, END_A, 1, True), trigger(A), esb_load(A, GET),
     ]),
     program("R3 invalid END", [end(END_B)], event()),
@@ -126,7 +126,10 @@ CASES = [
         *event(),
     ]),
     program("R10 nothing to take", BOTH, [acknowledge(FIRST), hardware("load", ACK_HV, 2)]),
-    program("R11 CPPR 8", BOTH, [set_cppr(FIRST, 8), set_cppr(FIRST, 7), set_cppr(FIRST, 0x80)]),
+    program("R11 CPPR 8", BOTH, [
+        set_cppr(FIRST, 8), set_cppr(FIRST, 7), set_cppr(FIRST, 0x80),
+        *(hardware("store", PHYS_RING + CPPR, 1, value) for value in (8, 7, 0x80)),
+    ]),
     program("R12 set pending", BOTH, [
         set_pending(FIRST, 4), acknowledge(FIRST), set_pending(FIRST, 8), set_pending(FIRST, 0),
     ]),

@@ -35,14 +35,18 @@ def compare_programs(programs, qemu, device):
     program's setup.
     """
     steps = comparisons = differences = 0
-    first = None
+    first, others = None, []
     for program in programs:
         done, compared, difference = _compare_program(program, qemu, device)
         if difference and first is None:
             first = _describe(program, done, difference, qemu.observe())
+        elif difference:
+            others.append(program.name)
         steps += done
         comparisons += compared
         differences += difference is not None
+    if others:
+        first += f"\nalso different: {', '.join(others)}"
     return RouterOutcome(steps, comparisons, differences, first)
 
 

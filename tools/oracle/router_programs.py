@@ -151,8 +151,11 @@ def _acknowledge(random):
 
 
 def _set_cppr(random):
-    value = random.choice((0xFF, 0xFF, random.randrange(8), random.randrange(256)))
-    return set_cppr(_server(random), value, _own(random))
+    return set_cppr(_server(random), _cppr(random), _own(random))
+
+
+def _cppr(random):
+    return random.choice((0xFF, 0xFF, random.randrange(8), random.randrange(256)))
 
 
 def _set_pending(random):
@@ -177,7 +180,7 @@ def _hypervisor(random):
     server, own = _server(random), _own(random)
     return random.choice((
         TIMAAccess(server, HV, "load", ACK_HV, 2, own=own),
-        TIMAAccess(server, HV, "store", PHYS_RING + CPPR, 1, random.choice((0xFF, 7, 3, 0)), own),
+        TIMAAccess(server, HV, "store", PHYS_RING + CPPR, 1, _cppr(random), own),
         TIMAAccess(server, HV, "store", PHYS_RING + WORD2, 1, random.choice((0x80, 0)), own),
         TIMAAccess(server, HV, "load", PHYS_RING + WORD2, 1, own=own),
     ))

@@ -54,6 +54,9 @@ class QEMURouter:
 
     def perform_plain(self, accesses):
         """Does several TIMA accesses, no quirk corrected; returns the loaded values."""
+        for access in accesses:
+            if access.op == "store" and access.offset == USER_WORD2:
+                self.user_contexts[access.server] = access.value
         commands = [_command(access) for access in accesses]
         return self._ask([line for command in commands for line in command])
 
