@@ -219,6 +219,7 @@ struct DeliveryTests {
     try rig.device.trigger(3)
     try rig.device.syncQueues()
     #expect(queue.all() == [3])
+    #expect(try rig.device.queueState(0, 6)?.position == queue.position)
     try rig.device.reset()
     #expect(try rig.device.queueState(0, 6) == nil)
     #expect(try rig.device.pq(of: 3) == .off)
