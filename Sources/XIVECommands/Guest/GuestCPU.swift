@@ -7,8 +7,8 @@ internal import XIVEModel
 ///
 /// Source: Linux `arch/powerpc/sysdev/xive/common.c`, `xive_get_irq`, `xive_scan_interrupts`, `xive_irq_eoi`.
 final class GuestCPU: Sendable {
-  static let ipiPriority: UInt8 = 5
-  static let devicePriority: UInt8 = 6
+  static let ipiPriority = Priority.allCases[5]
+  static let devicePriority = Priority.allCases[6]
   /// Where the guest's memory is.
   static let memoryAddress: UInt64 = 0x2000_0000
 
@@ -17,7 +17,7 @@ final class GuestCPU: Sendable {
     var ipis: EventQueue
     var devices: EventQueue
 
-    mutating func next(_ priority: UInt8) -> UInt32? {
+    mutating func next(_ priority: Priority) -> EISN? {
       priority == GuestCPU.ipiPriority ? ipis.next() : devices.next()
     }
   }
@@ -63,9 +63,10 @@ final class GuestCPU: Sendable {
     try sendIPIs(run)
   }
 
-  private func handle(_ eisn: UInt32, _ run: GuestRun) throws(XIVEClientError) {
+  private func handle(_ eisn: EISN, _ run: GuestRun) throws(XIVEClientError) {
     guard let source = run.source(eisn), source.target == number else {
-      return run.fail("vCPU \(number) got \(hexadecimal(UInt64(eisn))), which is not its own")
+      let number = hexadecimal(UInt64(eisn.rawValue))
+      return run.fail("vCPU \(self.number) got \(number), which is not its own")
     }
     source.begin()
     defer { source.end() }

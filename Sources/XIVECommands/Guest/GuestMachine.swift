@@ -60,7 +60,7 @@ final class GuestMachine: Sendable {
   private static func makeSources() -> [GuestSource] {
     var sources: [GuestSource] = []
     func add(_ lisn: UInt32, _ origin: GuestSource.Origin, to target: Int) {
-      let eisn = firstEISN + UInt32(sources.count)
+      let eisn = EISN(rawValue: firstEISN + UInt32(sources.count))
       sources.append(GuestSource(LISN(rawValue: lisn), eisn: eisn, from: origin, to: target))
     }
     for from in 0..<cpuCount {

@@ -1,6 +1,7 @@
 internal import Synchronization
 internal import SystemCalls
 internal import XIVEClient
+internal import XIVEModel
 
 /// One run of the guest: what may still be sent, what has been counted, what went wrong. Safe from any thread.
 final class GuestRun: Sendable {
@@ -52,7 +53,7 @@ final class GuestRun: Sendable {
   // MARK: - Handling
 
   /// The source that an entry of a queue names.
-  func source(_ eisn: UInt32) -> GuestSource? { sources.first { $0.eisn == eisn } }
+  func source(_ eisn: EISN) -> GuestSource? { sources.first { $0.eisn == eisn } }
 
   /// Waits for an interrupt.
   /// - Returns: false when the run is over.

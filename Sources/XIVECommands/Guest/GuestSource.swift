@@ -16,7 +16,7 @@ final class GuestSource: Sendable {
   }
 
   let lisn: LISN
-  let eisn: UInt32
+  let eisn: EISN
   let origin: Origin
   /// The vCPU that takes the events.
   let target: Int
@@ -25,7 +25,7 @@ final class GuestSource: Sendable {
   private let seen = Atomic<Int>(0)
   private let handlers = Atomic<Int>(0)
 
-  init(_ lisn: LISN, eisn: UInt32, from origin: Origin, to target: Int) {
+  init(_ lisn: LISN, eisn: EISN, from origin: Origin, to target: Int) {
     self.lisn = lisn
     self.eisn = eisn
     self.origin = origin
@@ -33,7 +33,7 @@ final class GuestSource: Sendable {
   }
 
   /// IPIs go first.
-  var priority: UInt8 {
+  var priority: Priority {
     if case .vcpu = origin { GuestCPU.ipiPriority } else { GuestCPU.devicePriority }
   }
 
