@@ -105,7 +105,7 @@ extension XIVEDevice {
     try delivery.withLock { state throws(DeviceError) in
       guard let part = state.memory[slot] else { throw .notFound }
       router.disableENDs { end in
-        part.range.contains(end.queueAddress)
+        end.isEnqueued && part.range.contains(end.queueAddress)
       }
       state.memory[slot] = nil
     }

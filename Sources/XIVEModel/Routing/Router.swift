@@ -96,12 +96,12 @@ public final class Router: EventRouter {
     change(index) { $0 = Entry(end: end, queue: queue) }
   }
 
-  /// Makes the ENDs invalid whose queues fulfil a condition; when this returns no entry is written into them.
-  /// - Parameter isGone: tells by an END whether its queue's memory goes.
+  /// Makes the valid ENDs invalid that fulfil a condition; when this returns no entry is written into their queues.
+  /// - Parameter isGone: tells by an END whether it goes.
   public func disableENDs(where isGone: (END) -> Bool) {
     for index in 0..<ends.count {
       change(ENDIndex(rawValue: UInt32(index))) { entry in
-        if entry.end.isValid, entry.end.isEnqueued, isGone(entry.end) { entry = Entry() }
+        if entry.end.isValid, isGone(entry.end) { entry = Entry() }
       }
     }
   }
