@@ -67,7 +67,7 @@ final class FakeMemory: Caller {
 /// Memory that a test shares with the device.
 @safe
 final class SharedBytes: SharedMemory, @unchecked Sendable {
-  // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; tests read it when nobody writes.
+  // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; every read is atomic.
   let bytes: UnsafeMutableRawBufferPointer
   let byteCount: Int
 
@@ -79,9 +79,12 @@ final class SharedBytes: SharedMemory, @unchecked Sendable {
 
   deinit { unsafe bytes.deallocate() }
 
-  /// A word as the guest reads it.
+  /// A word as the guest reads it, while the device may write it.
   func entry(at offset: Int) -> UInt32 {
-    UInt32(bigEndian: unsafe bytes.load(fromByteOffset: offset, as: UInt32.self))
+    precondition(offset >= 0 && offset + 4 <= byteCount, "outside of the memory")
+    guard let base = unsafe bytes.baseAddress else { preconditionFailure("no memory") }
+    let word = unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt32>.self)
+    return UInt32(bigEndian: unsafe word.pointee.load(ordering: .acquiring))
   }
 }
 

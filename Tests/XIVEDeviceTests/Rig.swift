@@ -73,6 +73,11 @@ final class Rig: Sendable {
   func image(_ offset: UInt64) throws(PageFault) -> [UInt8] {
     let image = try device.image(at: offset)
     var bytes = unsafe [UInt8](image.body)
+    if let head = image.head {
+      for index in head.indices {
+        bytes.replaceSubrange(index * 8..<index * 8 + 8, with: head[index].memoryBytes)
+      }
+    }
     if bytes.count < PageImage.byteCount {
       for index in image.tail.indices { bytes += image.tail[index].memoryBytes }
     }
