@@ -26,7 +26,7 @@ final class DeliveryWatch: DeliveryObserver {
   private let tell: (@Sendable (GuestError) -> Void)?
 
   init(serverCount: Int, _ link: HostLink, onGuestError tell: (@Sendable (GuestError) -> Void)?) {
-    rings = AtomicTable(count: serverCount, repeating: 0)
+    rings = AtomicTable(count: serverCount, repeating: TIMA().os.osView)
     watchedTIMAs = WatchTable(count: serverCount)
     changedTIMAs = ChangeSet(count: serverCount)
     coveredTIMAs = ChangeSet(count: serverCount)

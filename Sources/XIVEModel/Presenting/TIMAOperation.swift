@@ -172,5 +172,5 @@ extension TIMAView {
 
 extension RingState {
   /// What a load of the first eight bytes in the OS view gives.
-  var osView: UInt64 { w01 & TIMAView.os.readable[2] }
+  public var osView: UInt64 { w01 & TIMAView.os.readable[2] }
 }
