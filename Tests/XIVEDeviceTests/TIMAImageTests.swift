@@ -249,6 +249,20 @@ struct TIMAImageTests {
     #expect(machine.guestErrors.image == 1)
     #expect(rig.updates().isEmpty)
   }
+
+  @Test("A store to nobody's page is dropped, put back and counted as well")
+  func nobody() throws {
+    let rig = Rig()
+    var mapped = try MappedPage(rig, 2 * 4_096)
+    let before = mapped.bytes
+    for slot in [0, 2, 0x1f8] {
+      mapped.storeAndWriteBack(0x1234, slot: slot)
+      mapped.deliverAll()
+      let isSame = mapped.bytes == before
+      #expect(isSame, "slot \(slot)")
+    }
+    #expect(rig.device.watch.guestErrors.sum == 3)
+  }
 }
 
 @Suite("Mapped pages of ENDs")

@@ -7,6 +7,8 @@ internal import XIVEModel
 final class DeliveryWatch: DeliveryObserver {
   /// What each vCPU's OS ring shows; written in the order of its changes, read by fills.
   let rings: AtomicTable<UInt64>
+  /// The place behind the servers': whose TIMA the page at offset 0 shows while there is no vCPU.
+  let nobody: Int
   /// The TIMA pages that have been filled, and the vCPUs whose pages need new bytes.
   let watchedTIMAs: WatchTable
   let changedTIMAs: ChangeSet
@@ -27,9 +29,10 @@ final class DeliveryWatch: DeliveryObserver {
 
   init(serverCount: Int, _ link: HostLink, onGuestError tell: (@Sendable (GuestError) -> Void)?) {
     rings = AtomicTable(count: serverCount, repeating: TIMA().os.osView)
-    watchedTIMAs = WatchTable(count: serverCount)
+    nobody = serverCount
+    watchedTIMAs = WatchTable(count: serverCount + 1)
     changedTIMAs = ChangeSet(count: serverCount)
-    coveredTIMAs = ChangeSet(count: serverCount)
+    coveredTIMAs = ChangeSet(count: serverCount + 1)
     let endCount = serverCount * Priority.allCases.count
     endStates = AtomicTable(count: endCount, repeating: Self.invalid)
     watchedENDs = WatchTable(count: endCount)
@@ -74,10 +77,13 @@ final class DeliveryWatch: DeliveryObserver {
     tell?(error)
   }
 
-  /// Has all bytes of a vCPU's mapped pages put back.
-  func timaCovered(_ server: Server) {
-    if coveredTIMAs.insert(Int(server.rawValue)) { link.wake() }
+  /// Has all bytes of a vCPU's, or of nobody's, mapped pages put back.
+  func timaCovered(_ server: Server?) {
+    if coveredTIMAs.insert(place(of: server)) { link.wake() }
   }
+
+  /// The place of a vCPU, or of nobody, in the tables of TIMA pages.
+  func place(of server: Server?) -> Int { server.map { Int($0.rawValue) } ?? nobody }
 
   /// Has all bytes of an END's mapped pages put back.
   func endCovered(_ end: ENDIndex) {

@@ -58,9 +58,12 @@ extension XIVEDevice {
     }
   }
 
-  /// The image of a vCPU's TIMA: its OS ring, as the OS view shows it; all ones elsewhere.
-  func image(ofTIMA server: Server, at start: UInt64) -> PageImage {
-    PageImage(
+  /// The image of a vCPU's TIMA: its OS ring, as the OS view shows it; all ones elsewhere, and where nobody is.
+  func image(ofTIMA server: Server?, at start: UInt64) -> PageImage {
+    guard let server else {
+      return PageImage(body: images.blank, tail: PageSignature(unconnected: .os, at: start).tail)
+    }
+    return PageImage(
       head: head(of: server), body: images.blank, tail: signature(ofTIMA: server, at: start).tail)
   }
 
@@ -94,19 +97,23 @@ extension XIVEDevice {
       counters.liveUpdates.add(1, stripe: number)
     }
     watch.coveredTIMAs.drain { number in
-      let server = Server(rawValue: UInt32(number))
+      let server = number == watch.nobody ? nil : Server(rawValue: UInt32(number))
       forEachMappedPart(of: server) { start, offset in
         restore(image(ofTIMA: server, at: start), at: offset, deliver)
       }
     }
   }
 
-  /// Calls a function with the offsets of each filled 4 KiB that shows a vCPU, and of the device page that it is in.
-  private func forEachMappedPart(of server: Server, _ body: (UInt64, UInt64) -> Void) {
-    watch.watchedTIMAs.forEachPart(of: Int(server.rawValue)) { part in
-      let target: PageTarget = part.window == .kernel ? .connectedTIMA(.os) : .tima(server, .os)
-      let isShown = gate.pass(stripe: Int(server.rawValue)) {
-        (try? mappedTIMA(target)) == server
+  /// Calls a function with the offsets of each filled 4 KiB that shows a vCPU, or nobody, and of the device page that
+  /// it is in.
+  private func forEachMappedPart(of server: Server?, _ body: (UInt64, UInt64) -> Void) {
+    let place = watch.place(of: server)
+    watch.watchedTIMAs.forEachPart(of: place) { part in
+      let target =
+        server.flatMap { part.window == .esb ? .tima($0, .os) : nil }
+        ?? PageTarget.connectedTIMA(.os)
+      let isShown = gate.pass(stripe: place) {
+        do throws(PageFault) { return try mappedTIMA(target) == server } catch { return false }
       }
       let start = map.offset(of: target)
       if isShown { body(start, start + part.offset) }

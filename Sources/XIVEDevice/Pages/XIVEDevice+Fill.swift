@@ -28,12 +28,9 @@ extension XIVEDevice {
     return try gate.pass(stripe: stripe(of: offset)) { () throws(PageFault) -> PageImage in
       switch target {
       case .connectedTIMA, .tima:
-        guard let server = try mappedTIMA(target) else {
-          return PageImage(
-            body: images.blank, tail: PageSignature(unconnected: .os, at: start).tail)
-        }
+        let server = try mappedTIMA(target)
         let window: ESBWindow = target == .connectedTIMA(.os) ? .kernel : .esb
-        watch.watchedTIMAs.watch(Int(server.rawValue), WatchedPart(window, part: part))
+        watch.watchedTIMAs.watch(watch.place(of: server), WatchedPart(window, part: part))
         return image(ofTIMA: server, at: start)
       case .end(let index, let half):
         return try image(of: ENDIndex(rawValue: index), half, at: start, part: part)

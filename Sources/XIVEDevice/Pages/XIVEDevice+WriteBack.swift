@@ -63,8 +63,9 @@ extension XIVEDevice {
     switch target {
     case .esb, .phb: return nil
     case .connectedTIMA, .tima:
-      guard let server = (try? mappedTIMA(target)) ?? nil else { return false }
-      watch.guestErred(.timaStore(server))
+      let server: Server?
+      do throws(PageFault) { server = try mappedTIMA(target) } catch { return false }
+      watch.guestErred(server.map { .timaStore($0) } ?? .absentPage)
       watch.timaCovered(server)
     case .end(let index, _):
       let index = ENDIndex(rawValue: index)
