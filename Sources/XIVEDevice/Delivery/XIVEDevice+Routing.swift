@@ -14,6 +14,8 @@ extension XIVEDevice {
   ) throws(DeviceError) {
     try delivery.withLock { state throws(DeviceError) in
       guard !isMasked else { return assign(.masked, to: lisn, &state) }
+      // Its ENDs' numbers, cut off, would be another server's.
+      guard server.rawValue < configuration.serverCount else { throw .invalid }
       let old = router.eas(of: lisn)
       let wanted = EAS(to: ENDIndex(server, priority), eisn: eisn)
       guard old != wanted else { return }
