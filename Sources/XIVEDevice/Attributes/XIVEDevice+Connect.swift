@@ -21,8 +21,9 @@ extension XIVEDevice {
     guard capability == Self.interruptCapability, flags == 0 else { throw .invalid }
     guard let number = Int32(exactly: descriptor) else { throw .badDescriptor }
     guard try request.caller.isDevice(number) else { throw .notPermitted }
-    guard let server = UInt32(exactly: server) else { throw .invalid }
-    request.invalidation = try connect(request.opener, to: Server(rawValue: server))
+    // No number above 32 bits is a server's: refused with the others, after what comes first.
+    request.invalidation = try connect(
+      request.opener, to: Server(rawValue: UInt32(clamping: server)))
   }
 
   /// Source: Linux `include/uapi/linux/kvm.h`, `KVM_CAP_PPC_IRQ_XIVE`.
