@@ -10,7 +10,7 @@ import XIVETestSupport
 let fuzzIterations = Requirement.environment("XIVE_FUZZ_ITERATIONS").flatMap { Int($0) } ?? 1_500
 
 /// Random things to do to a device, most of them nearly right.
-private struct Attacker {
+struct Attacker {
   var random: SplitMix64
 
   init(stream: UInt64) {
