@@ -86,14 +86,20 @@ struct SegmentTests {
 
   @Test(
     "Pages that resolve lie in segments, and each segment's last page resolves",
-    arguments: geometries)
-  func faultsAgree(geometry: ESBGeometry) {
-    let rig = Rig(sources: 20, existing: 0, geometry: geometry)
+    arguments: geometries, [[], [1], [0, 3, 4]] as [[UInt64]])
+  func faultsAgree(geometry: ESBGeometry, servers: [UInt64]) throws {
+    let rig = Rig(sources: 20, existing: 0, servers: 6, geometry: geometry)
     for source: UInt32 in [0, 3, 4, 19] { rig.create(source) }
+    for server in servers {
+      try rig.connect(Machine.opener(UInt32(server)), to: server)?.completion()
+    }
+    // Of a vCPU that has gone the END pages are left.
+    try rig.connect(Rig.writer, to: 5)?.completion()
+    rig.device.closed(Rig.writer)?.completion()
     let size = rig.map.pageByteCount
     let found = segments(rig)
     for start in [0, 1 << 40, 2 << 40, 3 << 40] as [UInt64] {
-      for page in stride(from: start, to: start + 50 * size, by: Int(size)) {
+      for page in stride(from: start, to: start + 120 * size, by: Int(size)) {
         let isListed = found.contains { $0.contains(page) }
         // A source's pair of pages is one thing, also where its trigger page is missing.
         let isMissingHalf =
