@@ -49,7 +49,11 @@ public enum TIMAOperation: Hashable, Sendable {
   ///   - view: the page.
   /// - Returns: what it asks for, or nil where the view has no such register of that size: all ones.
   public static func load(at offset: UInt64, byteCount: Int, view: TIMAView) -> TIMAOperation? {
-    if let special = special(loads, offset, byteCount, view) { return special }
+    if let (leastPrivileged, operation) = specialLoad(offset, byteCount),
+      leastPrivileged.rawValue >= view.rawValue
+    {
+      return operation
+    }
     return raw(offset, byteCount, view.readable)
   }
 
@@ -60,51 +64,50 @@ public enum TIMAOperation: Hashable, Sendable {
   ///   - view: the page.
   /// - Returns: what it asks for, or nil where the view has no such register of that size: dropped.
   public static func store(at offset: UInt64, byteCount: Int, view: TIMAView) -> TIMAOperation? {
-    if let special = special(stores, offset, byteCount, view) { return special }
+    if let (leastPrivileged, operation) = specialStore(offset, byteCount),
+      leastPrivileged.rawValue >= view.rawValue
+    {
+      return operation
+    }
     return raw(offset, byteCount, view.writable)
   }
 
-  /// One row of the table of special operations.
-  private struct Row {
-    let offset: UInt64
-    let byteCounts: Set<Int>
-    /// The least privileged view that has it.
-    let view: TIMAView
-    let operation: TIMAOperation
+  // Switches, not tables in memory: every acknowledgement and every CPPR comes through here.
+
+  /// The special loads, each with the least privileged view that has it.
+  private static func specialLoad(_ offset: UInt64, _ byteCount: Int)
+    -> (view: TIMAView, operation: TIMAOperation)?
+  {
+    switch (offset & 0xfff, byteCount) {
+    // Hardware has it; QEMU does not.
+    case (0x011, 1): (.os, .cppr(.os))
+    case (0x038, 1): (.hv, .threadValid)
+    case (0x800, 1): (.user, .acknowledgeUser)
+    case (0x808, 4): (.os, .pull(.user))
+    case (0x810, 2): (.os, .acknowledgeOS)
+    case (0x818, 4), (0x818, 8): (.hv, .pull(.os))
+    case (0x828, 4), (0x828, 8): (.hv, .pull(.pool))
+    case (0x830, 2): (.hv, .acknowledgeHypervisor)
+    default: nil
+    }
   }
 
-  private static let loads = [
-    // Hardware has it; QEMU does not.
-    Row(offset: 0x011, byteCounts: [1], view: .os, operation: .cppr(.os)),
-    Row(offset: 0x038, byteCounts: [1], view: .hv, operation: .threadValid),
-    Row(offset: 0x800, byteCounts: [1], view: .user, operation: .acknowledgeUser),
-    Row(offset: 0x808, byteCounts: [4], view: .os, operation: .pull(.user)),
-    Row(offset: 0x810, byteCounts: [2], view: .os, operation: .acknowledgeOS),
-    Row(offset: 0x818, byteCounts: [4, 8], view: .hv, operation: .pull(.os)),
-    Row(offset: 0x828, byteCounts: [4, 8], view: .hv, operation: .pull(.pool)),
-    Row(offset: 0x830, byteCounts: [2], view: .hv, operation: .acknowledgeHypervisor),
-  ]
-
-  // What acknowledges or pulls into a reporting cache line (c08, c10, c20, c30) needs a line, and nothing here
-  // can set one: dropped, as a guest error.
-  private static let stores = [
-    Row(offset: 0x011, byteCounts: [1], view: .os, operation: .cppr(.os)),
-    Row(offset: 0x018, byteCounts: [4], view: .hv, operation: .push(.os)),
-    Row(offset: 0x031, byteCounts: [1], view: .hv, operation: .cppr(.phys)),
-    Row(offset: 0x038, byteCounts: [1], view: .hv, operation: .threadValid),
-    Row(offset: 0x808, byteCounts: [4], view: .os, operation: .push(.user)),
-    Row(offset: 0x812, byteCounts: [1], view: .os, operation: .setPending),
-  ]
-
-  private static func special(
-    _ rows: [Row], _ offset: UInt64, _ byteCount: Int, _ view: TIMAView
-  ) -> TIMAOperation? {
-    for row in rows where row.offset == offset & 0xfff {
-      if row.view.rawValue >= view.rawValue && row.byteCounts.contains(byteCount) {
-        return row.operation
-      }
+  /// The special stores.
+  ///
+  /// What acknowledges or pulls into a reporting cache line (c08, c10, c20, c30) needs a line, and nothing here
+  /// can set one: dropped, as a guest error.
+  private static func specialStore(_ offset: UInt64, _ byteCount: Int)
+    -> (view: TIMAView, operation: TIMAOperation)?
+  {
+    switch (offset & 0xfff, byteCount) {
+    case (0x011, 1): (.os, .cppr(.os))
+    case (0x018, 4): (.hv, .push(.os))
+    case (0x031, 1): (.hv, .cppr(.phys))
+    case (0x038, 1): (.hv, .threadValid)
+    case (0x808, 4): (.os, .push(.user))
+    case (0x812, 1): (.os, .setPending)
+    default: nil
     }
-    return nil
   }
 
   /// Below 800 the rings repeat every 64 bytes; the user's ring takes no plain access.
