@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -70,4 +72,10 @@ int csystem_find_file_system(int thread, int fd, unsigned *major_number, unsigne
 int csystem_seals(int fd) {
   int seals = fcntl(fd, F_GET_SEALS);
   return seals < 0 ? -errno : seals;
+}
+
+int csystem_is_in_huge_pages(int fd) {
+  struct statfs status;
+  if (fstatfs(fd, &status) < 0) return -errno;
+  return status.f_type == HUGETLBFS_MAGIC;
 }

@@ -65,11 +65,14 @@ private final class CallersMemory: SharedMemory {
   /// Maps the part; the descriptor is not needed any more then.
   ///
   /// What would let a touch fault is refused: only a file in memory can be sealed, and one that is sealed against
-  /// shrinking keeps its size. Its seals come first: any other file would be asked for its size, and this one
-  /// may be the device's own, whose request threads would wait for themselves.
+  /// shrinking keeps its size; a hole that somebody punches into it is filled again by a touch, unless it takes huge
+  /// pages, of which there may be none left. Its seals come first: any other file would be asked for its size, and
+  /// this one may be the device's own, whose request threads would wait for themselves.
   init(_ file: consuming OwnedDescriptor, offset: UInt64, byteCount: UInt64) throws(DeviceError) {
     do throws(Errno) {
-      guard try file.seals().contains(.shrink) else { throw Errno.invalidArgument }
+      guard try file.seals().contains(.shrink), try !file.isInHugePages() else {
+        throw Errno.invalidArgument
+      }
       let size = UInt64(try file.status().byteCount)
       // mmap itself refuses an offset within a page, a length of 0, and a file that may not be read or written, by
       // its mode or by its seals.

@@ -62,8 +62,8 @@ public protocol Caller {
   ///   - byteCount: bytes to map, more than 0.
   /// - Returns: the memory; it stays mapped for as long as somebody holds it, whatever the caller does.
   /// - Throws: ``DeviceError/badDescriptor`` for a descriptor that is not open, ``DeviceError/notPermitted`` where
-  ///   the server may not take it, ``DeviceError/invalid`` for one that is no memfd, may shrink, cannot be written,
-  ///   or is smaller than that.
+  ///   the server may not take it, ``DeviceError/invalid`` for one that is no memfd, may shrink, lies in huge pages of
+  ///   the system's pool (which may run out under a hole), cannot be written, or is smaller than that.
   func share(_ descriptor: Int32, offset: UInt64, byteCount: UInt64) throws(DeviceError)
     -> any SharedMemory
 

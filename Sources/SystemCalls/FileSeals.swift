@@ -22,4 +22,14 @@ extension OwnedDescriptor {
   public func seals() throws(Errno) -> FileSeals {
     FileSeals(rawValue: try valueOrErrno(csystem_seals(rawValue)))
   }
+
+  /// Whether a file in memory lies in huge pages of the system's pool, where a page that somebody punches out need not
+  /// come back: a touch then faults, whatever the seals.
+  ///
+  /// Source: Linux `fs/hugetlbfs/inode.c`, `hugetlbfs_punch_hole`; `mm/hugetlb.c`, `hugetlb_no_page`.
+  /// - Returns: false for memory of ordinary pages.
+  /// - Throws: the error of `fstatfs`, which asks the file's own system: for a file that has seals.
+  public func isInHugePages() throws(Errno) -> Bool {
+    try valueOrErrno(csystem_is_in_huge_pages(rawValue)) != 0
+  }
 }

@@ -90,6 +90,18 @@ struct CallingProcessTests {
     }
   }
 
+  // Without a pool of huge pages it would be refused later, for want of memory.
+  @Test("Huge pages of the system's pool are refused: a hole that is punched there may stay one")
+  func refusesHugePages() throws {
+    var asking = try AskingConsumer()
+    try asking.consumer.expect("memfd 0 2097152 shrink,huge")
+    let descriptor = try asking.number(of: 0)
+    let caller = asking.caller
+    #expect(throws: DeviceError.invalid) {
+      try caller.share(descriptor, offset: 0, byteCount: 2_097_152)
+    }
+  }
+
   /// Offsets and sizes that do not lie in 64 KiB.
   private static let parts: [(UInt64, UInt64)] = [
     (0, 0), (0, 65_537), (0, .max), (1, 4_096), (2_048, 4_096), (61_440, 4_097), (65_536, 0),

@@ -54,8 +54,9 @@ bool do_open(int count, char **arguments) {
 
 bool do_memfd(int count, char **arguments) {
   (void)count;
-  static const char *const words[] = {"none", "shrink", "grow", "write", "future-write", NULL};
-  static const int values[] = {0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE};
+  static const int huge = 1 << 30;
+  static const char *const words[] = {"none", "shrink", "grow", "write", "future-write", "huge", NULL};
+  static const int values[] = {0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE, huge};
   unsigned slot;
   uint64_t size;
   if (!parse_free_slot(arguments[0], &slot) || !parse_numbers(arguments + 1, 1, &size)) return false;
@@ -66,11 +67,12 @@ bool do_memfd(int count, char **arguments) {
     if (word < 0) return false;
     seals |= values[word];
   }
-  int descriptor = memfd_create("consumer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  unsigned kind = seals & huge ? MFD_HUGETLB : 0;
+  int descriptor = memfd_create("consumer", MFD_CLOEXEC | MFD_ALLOW_SEALING | kind);
   if (descriptor < 0) return answer_result(-1);
   opened[slot] = descriptor + 1;
   if (ftruncate(descriptor, (off_t)size) < 0) return answer_result(-1);
-  return answer_result(fcntl(descriptor, F_ADD_SEALS, seals));
+  return answer_result(fcntl(descriptor, F_ADD_SEALS, seals & ~huge));
 }
 
 bool do_number(int count, char **arguments) {

@@ -18,7 +18,7 @@ static const struct command {
   const char *help;
 } commands[] = {
   {"open", 3, 3, do_open, "D PATH ro|wo|rw[,direct][,nonblock][,trunc]"},
-  {"memfd", 3, 3, do_memfd, "D SIZE none|shrink|grow|write|future-write[,...]"},
+  {"memfd", 3, 3, do_memfd, "D SIZE none|shrink|grow|write|future-write|huge[,...]"},
   {"number", 1, 1, do_number, "D"},
   {"close", 1, 1, do_close, "D"},
   {"stat", 1, 1, do_stat, "D"},

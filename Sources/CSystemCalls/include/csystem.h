@@ -65,6 +65,8 @@ int csystem_take_descriptor(int thread, int fd);
 int csystem_find_file_system(int thread, int fd, unsigned *major, unsigned *minor);
 /// The seals of a file in memory; -EINVAL for all others, whose file system hears nothing of it.
 int csystem_seals(int fd);
+/// Whether a file lies in memory of huge pages from the pool (hugetlbfs): 1 or 0, or a negative error number.
+int csystem_is_in_huge_pages(int fd);
 
 // Waiting
 int csystem_eventfd(void);
