@@ -25,12 +25,12 @@ struct MemoryGroup: AttributeGroup {
     guard !overflow, end <= Self.addressLimit,
       (value.gpa | value.size | value.offset).isMultiple(of: Self.granule)
     else { throw .invalid }
-    let memory = try payload.caller.share(
-      value.fd, offset: value.offset, byteCount: value.size)
-    try device.addMemory(
-      slot,
+    let caller = payload.caller
+    try device.addMemory(slot, byteCount: value.size) { () throws(DeviceError) in
       GuestMemory.Slot(
-        guestAddress: value.gpa, byteCount: value.size, offset: value.offset, memory: memory))
+        guestAddress: value.gpa, byteCount: value.size, offset: value.offset,
+        memory: try caller.share(value.fd, offset: value.offset, byteCount: value.size))
+    }
     return nil
   }
 

@@ -15,12 +15,32 @@ struct GuestMemory: Sendable {
     var range: Range<UInt64> { guestAddress..<guestAddress + byteCount }
   }
 
+  /// The most bytes that all slots may have together.
+  ///
+  /// All of them are mapped, and a memfd takes no memory for what nobody touches: without a limit a caller could leave
+  /// the server no addresses for anything else.
+  static let limit: UInt64 = 1 << 44
+
+  /// Bytes that the slots have, or that are being mapped for one.
+  private(set) var byteCount: UInt64 = 0
+
   private var slots: [Slot?] = Array(repeating: nil, count: Int(XIVE_MEMORY_SLOTS))
 
   subscript(slot: Int) -> Slot? {
     get { slots[slot] }
     set { slots[slot] = newValue }
   }
+
+  /// Takes a part of the limit, before anything is mapped.
+  /// - Returns: false when it is more than is left.
+  mutating func reserve(_ byteCount: UInt64) -> Bool {
+    guard byteCount <= Self.limit - self.byteCount else { return false }
+    self.byteCount += byteCount
+    return true
+  }
+
+  /// Gives a part of the limit back.
+  mutating func release(_ byteCount: UInt64) { self.byteCount -= byteCount }
 
   /// Whether a range shares addresses with a slot.
   func overlaps(_ range: Range<UInt64>) -> Bool {

@@ -95,10 +95,25 @@ extension XIVEDevice {
   }
 
   /// Shares a part of the guest's RAM.
-  func addMemory(_ slot: Int, _ part: GuestMemory.Slot) throws(DeviceError) {
-    try delivery.withLock { state throws(DeviceError) in
-      guard state.memory[slot] == nil, !state.memory.overlaps(part.range) else { throw .exists }
-      state.memory[slot] = part
+  /// - Parameters:
+  ///   - slot: where; it must be empty.
+  ///   - byteCount: how much.
+  ///   - map: maps it, which may wait for the caller; without any lock.
+  /// - Throws: ``/PagedDevice/DeviceError/outOfMemory`` when all slots would have more than ``GuestMemory/limit``, what
+  ///   mapping throws, ``/PagedDevice/DeviceError/exists``.
+  func addMemory(
+    _ slot: Int, byteCount: UInt64, _ map: () throws(DeviceError) -> GuestMemory.Slot
+  ) throws(DeviceError) {
+    guard delivery.withLock({ $0.memory.reserve(byteCount) }) else { throw .outOfMemory }
+    do {
+      let part = try map()
+      try delivery.withLock { state throws(DeviceError) in
+        guard state.memory[slot] == nil, !state.memory.overlaps(part.range) else { throw .exists }
+        state.memory[slot] = part
+      }
+    } catch {
+      delivery.withLock { $0.memory.release(byteCount) }
+      throw error
     }
   }
 
@@ -110,6 +125,7 @@ extension XIVEDevice {
         end.isEnqueued && part.range.contains(end.queueAddress)
       }
       state.memory[slot] = nil
+      state.memory.release(part.byteCount)
     }
   }
 
