@@ -8,9 +8,12 @@ extension XIVEDevice {
     at offset: UInt64, of index: ENDIndex, _ half: ENDHalf, by opener: Opener
   ) throws(DeviceError) -> UInt64? {
     let operation = ESBOperation.load(at: offset, of: .management)
-    let isAbsent = watch.pq(of: index, half) == nil
-    guard opener.isWritable || operation == .get || isAbsent else { throw .badDescriptor }
-    let value = router.load(operation, on: index, half)
+    var value: UInt64?
+    if opener.isWritable || operation == .get {
+      value = router.load(operation, on: index, half)
+    } else if watch.pq(of: index, half) != nil {
+      throw .badDescriptor
+    }
     if value == nil { watch.guestErred(.absentPage) }
     return value
   }
