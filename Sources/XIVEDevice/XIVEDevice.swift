@@ -37,7 +37,7 @@ public final class XIVEDevice: PagedDevice {
   /// Where events go and who takes them.
   let delivery: OrderedMutex<DeliveryConfiguration>
   /// Which descriptor is whose, for accesses.
-  let connections = ConnectionTable()
+  let connections: ConnectionTable
   /// How often each server has been given a vCPU.
   let connectCounts: AtomicTable<UInt32>
   let link = HostLink()
@@ -67,6 +67,7 @@ public final class XIVEDevice: PagedDevice {
     events = CountingRouter(passingTo: watcher.map { BothRouters($0, router) } ?? router)
     delivery = OrderedMutex(
       .configuration, DeliveryConfiguration(serverLimit: configuration.serverCount))
+    connections = ConnectionTable(serverCount: serverCount)
     connectCounts = AtomicTable(count: serverCount, repeating: 0)
     sources = SourceTable(count: count)
     engine = SourceEngine(

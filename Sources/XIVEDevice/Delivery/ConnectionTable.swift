@@ -11,21 +11,19 @@ final class ConnectionTable: @unchecked Sendable {
   /// The connections of one moment.
   final class Snapshot: Sendable {
     let servers: [UInt64: Server]
-    private let connected: Set<Server>
 
-    init(_ servers: [UInt64: Server]) {
-      self.servers = servers
-      connected = Set(servers.values)
-    }
-
-    func isConnected(_ server: Server) -> Bool { connected.contains(server) }
+    init(_ servers: [UInt64: Server]) { self.servers = servers }
   }
 
   // SAFETY (and @unchecked Sendable): the word is the address of a snapshot that this table has retained. It is
   // released after it was replaced and the gate drained, or when the table goes.
   private let word = Atomic<UInt>(0)
+  /// The same by servers, for those who ask about one; changed in place, for building a set takes as long as there are
+  /// vCPUs.
+  private let connected: AtomicTable<Bool>
 
-  init() {
+  init(serverCount: Int) {
+    connected = AtomicTable(count: serverCount, repeating: false)
     word.store(Self.retained(Snapshot([:])), ordering: .sequentiallyConsistent)
   }
 
@@ -39,8 +37,18 @@ final class ConnectionTable: @unchecked Sendable {
   /// The vCPU of a descriptor, or nil. As ``now``.
   subscript(opener: Opener) -> Server? { now.servers[opener.id] }
 
-  /// Replaces the connections; when this returns nobody acts on the old ones.
-  func publish(_ servers: [UInt64: Server], draining gate: borrowing AccessGate) {
+  /// Whether a server has a vCPU; as ``now``. False beyond the table.
+  func isConnected(_ server: Server) -> Bool {
+    let index = Int(server.rawValue)
+    return index < connected.count && connected[index].load(ordering: .sequentiallyConsistent)
+  }
+
+  /// Replaces the connections, of which one has changed; when this returns nobody acts on the old ones.
+  func publish(
+    _ servers: [UInt64: Server], _ server: Server, isConnected: Bool,
+    draining gate: borrowing AccessGate
+  ) {
+    connected[Int(server.rawValue)].store(isConnected, ordering: .sequentiallyConsistent)
     let old = word.exchange(
       Self.retained(Snapshot(servers)), ordering: .sequentiallyConsistent)
     gate.drain()

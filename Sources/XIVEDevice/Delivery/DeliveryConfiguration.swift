@@ -14,7 +14,4 @@ struct DeliveryConfiguration: Sendable {
   var memory = GuestMemory()
   /// Who waits in `poll` on a descriptor that is not connected.
   var waiters: [UInt64: PollWaker] = [:]
-
-  /// Whether a server has a vCPU.
-  func isConnected(_ server: Server) -> Bool { servers.values.contains(server) }
 }

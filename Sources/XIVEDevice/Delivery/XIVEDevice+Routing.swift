@@ -17,15 +17,23 @@ extension XIVEDevice {
       // Its ENDs' numbers, cut off, would be another server's.
       guard server.rawValue < configuration.serverCount else { throw .invalid }
       let old = router.eas(of: lisn)
-      let wanted = EAS(to: ENDIndex(server, priority), eisn: eisn)
-      guard old != wanted else { return }
-      guard state.isConnected(server) else { throw .invalid }
-      let others = state.servers.values.sorted { $0.rawValue < $1.rawValue }
-      let end = ([server] + others).lazy.map { ENDIndex($0, priority) }
-        .first { self.hasRoom($0, beside: old, state) }
+      let place = ENDIndex(server, priority)
+      guard old != EAS(to: place, eisn: eisn) else { return }
+      guard connections.isConnected(server) else { throw .invalid }
+      let end =
+        hasRoom(place, beside: old, state) ? place : substitute(for: priority, old, state)
       guard let end else { throw .busy }
       assign(EAS(to: end, eisn: eisn), to: lisn, &state)
     }
+  }
+
+  /// The first vCPU's END of a priority that has room for a source; nil when none has.
+  private func substitute(for priority: Priority, _ old: EAS, _ state: DeliveryConfiguration)
+    -> ENDIndex?
+  {
+    state.servers.values.map { ENDIndex($0, priority) }
+      .filter { hasRoom($0, beside: old, state) }
+      .min { $0.rawValue < $1.rawValue }
   }
 
   /// Replaces a source's EAS and keeps count of each END's sources.
@@ -55,7 +63,7 @@ extension XIVEDevice {
     toggle: UInt32, index: UInt32
   ) throws(DeviceError) {
     try delivery.withLock { state throws(DeviceError) in
-      guard state.isConnected(server) else { throw .notFound }
+      guard connections.isConnected(server) else { throw .notFound }
       guard priority.rawValue < 7 else { throw .invalid }
       let place = ENDIndex(server, priority)
       guard shift != 0 else { return router.setEND(at: place, to: END()) }
@@ -73,7 +81,7 @@ extension XIVEDevice {
   /// A vCPU's END.
   func queue(of server: Server, _ priority: Priority) throws(DeviceError) -> END {
     try delivery.withLock { state throws(DeviceError) in
-      guard state.isConnected(server) else { throw .notFound }
+      guard connections.isConnected(server) else { throw .notFound }
       guard priority.rawValue < 7 else { throw .invalid }
       return router.end(at: ENDIndex(server, priority))
     }

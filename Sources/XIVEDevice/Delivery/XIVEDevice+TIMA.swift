@@ -7,7 +7,7 @@ extension XIVEDevice {
   func server(of target: PageTarget, for opener: Opener) -> (Server, TIMAView)? {
     switch target {
     case .connectedTIMA(let view): connections[opener].map { ($0, view) }
-    case .tima(let server, let view): connections.now.isConnected(server) ? (server, view) : nil
+    case .tima(let server, let view): connections.isConnected(server) ? (server, view) : nil
     case .esb, .end, .phb: nil
     }
   }
@@ -46,13 +46,13 @@ extension XIVEDevice {
   /// - Returns: nil for nobody's, which at offset 0 still is a page.
   /// - Throws: ``/PagedDevice/PageFault`` for a hole.
   func mappedTIMA(_ target: PageTarget) throws(PageFault) -> Server? {
-    let now = connections.now
     switch target {
     case .connectedTIMA(.os):
+      let now = connections.now
       guard now.servers.count < 2 else { throw PageFault() }
       return now.servers.first?.value
     case .tima(let server, .os):
-      guard now.isConnected(server) else { throw PageFault() }
+      guard connections.isConnected(server) else { throw PageFault() }
       return server
     default: throw PageFault()
     }

@@ -15,12 +15,12 @@ extension XIVEDevice {
     let waker = try delivery.withLock { state throws(DeviceError) in
       guard state.servers[opener.id] == nil else { throw .busy }
       guard server.rawValue < state.serverLimit else { throw .invalid }
-      guard !state.isConnected(server) else { throw .exists }
+      guard !connections.isConnected(server) else { throw .exists }
       state.hasBegun = true
       state.servers[opener.id] = server
       router.presenter.connect(server)
       connectCounts[Int(server.rawValue)].wrappingAdd(1, ordering: .sequentiallyConsistent)
-      connections.publish(state.servers, draining: gate)
+      connections.publish(state.servers, server, isConnected: true, draining: gate)
       return state.waiters.removeValue(forKey: opener.id)
     }
     // Whoever waits asks again, and then waits for the vCPU.
@@ -35,7 +35,7 @@ extension XIVEDevice {
     let server = delivery.withLock { state -> Server? in
       state.waiters[opener.id] = nil
       guard let server = state.servers.removeValue(forKey: opener.id) else { return nil }
-      connections.publish(state.servers, draining: gate)
+      connections.publish(state.servers, server, isConnected: false, draining: gate)
       router.presenter.disconnect(server)
       watch.waiters.withLock(Int(server.rawValue)) { $0 = nil }
       return server

@@ -44,7 +44,7 @@ extension XIVEDevice {
     let first = index(of: offset, in: .tima, UInt64(TIMAView.allCases.count) * map.pageByteCount)
     return gate.pass(stripe: 0) {
       (min(first, count)..<count).lazy.map { Server(rawValue: UInt32($0)) }
-        .filter { self.connections.now.isConnected($0) }
+        .filter { self.connections.isConnected($0) }
         .map { self.map.offset(of: .tima($0, .os)) }
         .first { offset < $0 + self.map.pageByteCount }
         .map { $0..<$0 + self.map.pageByteCount }
