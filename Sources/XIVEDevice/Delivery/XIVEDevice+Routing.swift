@@ -162,18 +162,23 @@ extension XIVEDevice {
   /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_reset`. Differs: PQ becomes 01 also where a
   /// source was masked already.
   func resetDelivery() {
-    delivery.withLock { state in
-      for number in 0..<configuration.sourceCount {
-        let lisn = LISN(rawValue: number)
-        gate.pass(stripe: Int(number)) {
-          guard let page = served(lisn, .management, by: sources.backings[lisn]) else { return }
-          assign(.masked, to: lisn, &state)
-          perform(.set(.off), on: page)
-        }
-      }
-      router.disableENDs { _ in true }
+    // Block by block: to poll and to close a descriptor take the lock, where nobody else may be reading requests.
+    let count = Int(configuration.sourceCount)
+    for first in stride(from: 0, to: count, by: SourceTable.blockSize) {
+      let block = first..<min(first + SourceTable.blockSize, count)
+      delivery.withLock { state in block.forEach { reset(LISN(rawValue: UInt32($0)), &state) } }
     }
+    delivery.withLock { _ in router.disableENDs { _ in true } }
     synchronize()
+  }
+
+  /// Masks a source, where it exists, and switches it off.
+  private func reset(_ lisn: LISN, _ state: inout DeliveryConfiguration) {
+    gate.pass(stripe: Int(lisn.rawValue)) {
+      guard let page = served(lisn, .management, by: sources.backings[lisn]) else { return }
+      assign(.masked, to: lisn, &state)
+      perform(.set(.off), on: page)
+    }
   }
 
   /// Waits until the events that are under way have reached their queues.
