@@ -120,14 +120,19 @@ extension XIVEDevice {
 
   /// Brings a source and its interrupt to where a change leaves them, once old pages cannot be stored to. Under the
   /// hot-plug lock.
+  ///
+  /// Inside the gate, as all events: whoever waits for those that are under way waits for what leaves here.
   private func settle(_ step: Transition.Step, of transition: Transition) {
-    switch transition.kind {
-    case .map:
-      let old = PQ(rawValue: UInt8(truncatingIfNeeded: engine.perform(.set(.off), on: step.lisn)))
-      // What was queued in the source comes when the guest ends the interrupt that it is handling.
-      if old == .queued { perform(.trigger, on: step.irq, of: transition.phb) }
-    case .unmap:
-      perform(.endOfInterrupt, on: step.irq, of: transition.phb)
+    gate.pass(stripe: Int(step.lisn.rawValue)) {
+      switch transition.kind {
+      case .map:
+        let old = PQ(
+          rawValue: UInt8(truncatingIfNeeded: engine.perform(.set(.off), on: step.lisn)))
+        // What was queued in the source comes when the guest ends the interrupt that it is handling.
+        if old == .queued { perform(.trigger, on: step.irq, of: transition.phb) }
+      case .unmap:
+        perform(.endOfInterrupt, on: step.irq, of: transition.phb)
+      }
     }
   }
 
