@@ -21,7 +21,7 @@ extension XIVEDevice {
     let target = try target(at: offset, byteCount: bytes.byteCount)
     let byteCount = bytes.byteCount
     let value =
-      try gate.pass(stripe: stripe(of: offset)) { () throws(DeviceError) -> UInt64? in
+      try gate.pass(stripe: stripe(of: offset, by: opener)) { () throws(DeviceError) -> UInt64? in
         switch target {
         case .esb, .phb: return try load(at: offset, of: target, by: opener)
         case .end(let index, let half):
@@ -35,7 +35,7 @@ extension XIVEDevice {
             at: offset, byteCount: byteCount, ofTIMA: server, view, by: opener)
         }
       } ?? .max
-    counters.exactLoads.add(1, stripe: stripe(of: offset))
+    counters.exactLoads.add(1, stripe: stripe(of: offset, by: opener))
     for index in 0..<bytes.byteCount {
       let shift = UInt64(bytes.byteCount - 1 - index) * 8
       bytes.storeBytes(
@@ -59,7 +59,7 @@ extension XIVEDevice {
     let target = try target(at: offset, byteCount: bytes.byteCount)
     guard opener.isWritable else { throw .badDescriptor }
     let value = bytes.bigEndianValue
-    gate.pass(stripe: stripe(of: offset)) {
+    gate.pass(stripe: stripe(of: offset, by: opener)) {
       switch target {
       case .esb, .phb: store(at: offset, to: target)
       case .end(let index, _): watch.guestErred(.endStore(ENDIndex(rawValue: index)))
@@ -70,7 +70,7 @@ extension XIVEDevice {
         store(value, at: offset, byteCount: bytes.byteCount, inTIMA: server, view)
       }
     }
-    counters.exactStores.add(1, stripe: stripe(of: offset))
+    counters.exactStores.add(1, stripe: stripe(of: offset, by: opener))
   }
 
   /// Performs a load on an ESB page. Inside the gate.
@@ -102,8 +102,17 @@ extension XIVEDevice {
     watch.guestErred(isPresent ? .esbOperation : .absentPage)
   }
 
-  /// A number that differs between pages, for counters and the gate.
-  func stripe(of offset: UInt64) -> Int { Int(truncatingIfNeeded: offset >> 12) }
+  /// A number that differs between pages, for counters and the gate; for a vCPU's own TIMA between descriptors, for
+  /// all of them lie at one offset.
+  ///
+  /// The lowest bits count; in a page's number they say which page it is of a source, an END or a server.
+  func stripe(of offset: UInt64, by opener: Opener? = nil) -> Int {
+    let page = offset >> map.pageShift
+    guard let opener, page < DeviceMap.kernelESBPage else {
+      return Int(truncatingIfNeeded: page >> 1 &+ page >> 5)
+    }
+    return Int(truncatingIfNeeded: opener.id)
+  }
 
   /// Finds the page and checks what every page demands of size and alignment.
   private func target(at offset: UInt64, byteCount: Int) throws(DeviceError) -> PageTarget {

@@ -187,7 +187,7 @@ public final class Router: EventRouter {
           return observer.guestErred(.escalationLoop(start))
         }
         escalations += 1
-        counters.escalated.add(1, stripe: Int(index.rawValue))
+        counters.escalated.add(1, stripe: stripe(of: index))
         index = next
         step = take(data, at: index)
       }
@@ -205,7 +205,7 @@ public final class Router: EventRouter {
       if entry.end.isEnqueued {
         let (word, position) = entry.end.enqueue(data)
         entry.queue?.write(word, at: position)
-        counters.entries.add(1, stripe: Int(index.rawValue))
+        counters.entries.add(1, stripe: stripe(of: index))
       }
       return entry.end.pass()
     }
@@ -214,7 +214,7 @@ public final class Router: EventRouter {
 
   /// Counts what ends here.
   private func settle(_ verdict: Verdict, at index: ENDIndex) -> Step? {
-    let stripe = Int(index.rawValue)
+    let stripe = stripe(of: index)
     switch verdict {
     case .invalid: observer.guestErred(.endInvalid(index))
     case .masked: counters.masked.add(1, stripe: stripe)
@@ -229,7 +229,7 @@ public final class Router: EventRouter {
   private func notify(
     _ target: NVTIndex, _ priority: UInt8, _ keepsBacklog: Bool, from index: ENDIndex
   ) -> Step? {
-    let stripe = Int(index.rawValue)
+    let stripe = stripe(of: index)
     switch presenter.notify(target, Priority(rawValue: priority), keepsBacklog: keepsBacklog) {
     case .told:
       counters.notified.add(1, stripe: stripe)
@@ -245,6 +245,11 @@ public final class Router: EventRouter {
       if case .step(nil) = verdict { counters.undelivered.add(1, stripe: stripe) }
       return settle(verdict, at: index)
     }
+  }
+
+  /// Where what becomes of an END's events is counted: vCPUs use the same few priorities, and would meet there.
+  private func stripe(of index: ENDIndex) -> Int {
+    Int(index.rawValue) / Priority.allCases.count
   }
 
   private func escalation(of index: ENDIndex) -> Verdict {
