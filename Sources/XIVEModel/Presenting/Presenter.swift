@@ -2,8 +2,10 @@
 ///
 /// Safe from any thread. A vCPU's accesses hold the lock of its own TIMA alone; giving a thread a context or taking it
 /// away holds that thread's context lock, then the lock of the NVT, then that of the TIMA.
+/// A value that its router holds, and no object: accesses would count references to that, on a line that all threads
+/// write.
 /// Source: QEMU `hw/intc/xive.c`, `xive_tctx_tm_read`, `xive_tctx_tm_write`, `xive_presenter_tctx_match`.
-public final class Presenter: Sendable {
+public struct Presenter: ~Copyable, Sendable {
   private let threads: LockedTable<TIMA>
   private let contexts: LockedTable<Void>
   private let targets: LockedTable<NVT>

@@ -1,8 +1,10 @@
 internal import Synchronization
 
 /// A fixed number of values, each behind a lock of its own and in cache lines of its own.
+///
+/// No object: whoever uses it would count references to it, on a line that all threads write.
 @safe
-package final class LockedTable<Value: Sendable>: @unchecked Sendable {
+package struct LockedTable<Value: Sendable>: ~Copyable, @unchecked Sendable {
   // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; every value is guarded by its mutex.
   private let memory: UnsafeMutableRawPointer
   private let stride: Int
