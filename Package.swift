@@ -109,6 +109,11 @@ let package = Package(
       ],
       path: "tools/examples/doorbell", swiftSettings: strict),
 
+    // An example: the controller inside a program, which keeps the model from needing the file.
+    .executableTarget(
+      name: "embedded", dependencies: ["XIVEModel"], path: "tools/examples/embedded",
+      swiftSettings: strict),
+
     // Tests.
     .executableTarget(
       name: "TestConsumer", path: "Tests/TestConsumer", cSettings: [.define("_GNU_SOURCE")]),
@@ -166,6 +171,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "DoorbellTests", dependencies: ["doorbell", "TestConsumer", "XIVETestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "EmbeddedTests", dependencies: ["embedded", "SystemCalls", "XIVETestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
