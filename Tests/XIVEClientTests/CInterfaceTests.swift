@@ -180,4 +180,26 @@ struct CInterfaceTests {
     #expect(try run(program, [served.path, "64"]).code == 64)
     #expect(try run(program, ["/nonexistent"]).code == 1)
   }
+
+  @Test(
+    "The vCPU without a library takes its interrupts in every geometry", arguments: Compiler.all,
+    geometries)
+  func vcpu(_ compiler: Compiler, _ geometry: (pageSize: String, pages: String)) throws {
+    let directory = try TemporaryDirectory()
+    let program = directory.path + "/vcpu"
+    #expect(try compiler.compile("tools/examples/vcpu.c", to: program) == [])
+    let served = try ServedDevice([
+      "--page-size", geometry.pageSize, "--esb-pages", geometry.pages, "--max-vcpus", "8",
+    ])
+    for arguments in [["7"], ["3", "0x20"]] {
+      let (code, output) = try run(program, [served.path] + arguments)
+      #expect(code == 0, "\(arguments): \(output.joined(separator: "\n"))")
+      #expect(output.last == "all as expected")
+    }
+    let refused = try run(program, [served.path, "8"])
+    #expect(refused.code == 1)
+    #expect(refused.output == ["vcpu: KVM_ENABLE_CAP: Invalid argument"])
+    #expect(try run(program, [served.path, "-"]).code == 64)
+    #expect(try run(program, []).code == 64)
+  }
 }
