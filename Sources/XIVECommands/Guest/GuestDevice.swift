@@ -60,14 +60,16 @@ final class GuestDevice: Sendable {
 
   /// Plugs the device, and has its driver unmask the interrupts.
   func plug() throws(XIVEClientError) {
-    let lines = sources.count { if case .line = $0.origin { true } else { false } }
-    let shape = PHBShape(msiCount: UInt32(sources.count - lines), lsiCount: UInt32(lines))
-    try device.addPHB(phb, shape)
-    for (number, source) in sources.enumerated() {
-      let irq = HardwareIRQ(rawValue: UInt16(number))
-      try device.map(PassthroughRun(source.lisn, to: phb, irq))
-      try device.setPQ(of: source.lisn, to: .reset)
+    let messages = sources.prefix(while: \.isMessage)
+    let lines = sources[messages.endIndex...]
+    try device.addPHB(
+      phb, PHBShape(msiCount: UInt32(messages.count), lsiCount: UInt32(lines.count)))
+    for run in [messages, lines] {
+      guard let first = run.first else { continue }
+      let irq = HardwareIRQ(rawValue: UInt16(run.startIndex))
+      try device.map(PassthroughRun(first.lisn, to: phb, irq, count: UInt32(run.count)))
     }
+    for source in sources { try device.setPQ(of: source.lisn, to: .reset) }
   }
 
   /// Plugs the device again after ``pullOut()``.

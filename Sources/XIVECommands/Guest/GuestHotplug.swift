@@ -5,7 +5,7 @@ internal import XIVEModel
 /// Unplugs a device while its interrupts are under way, finds out where each one went, and plugs it again.
 enum GuestHotplug {
   /// How long the device is there, and how long each event may take to be accounted for; nanoseconds.
-  private static let period: UInt64 = 5_000_000
+  private static let period: UInt64 = 2_000_000
   private static let patience: UInt64 = 10_000_000_000
 
   /// Goes on until everything has been sent.

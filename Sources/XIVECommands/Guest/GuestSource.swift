@@ -37,6 +37,11 @@ final class GuestSource: Sendable {
     if case .vcpu = origin { GuestCPU.ipiPriority } else { GuestCPU.devicePriority }
   }
 
+  /// Whether a device sends messages.
+  var isMessage: Bool {
+    if case .message = origin { true } else { false }
+  }
+
   // MARK: - Sending
 
   /// Counts an event that is about to be sent.
