@@ -18,7 +18,8 @@ struct DemoTests {
         "-o", consumer, root + "/tools/examples/consumer.c",
       ])
     #expect(compiled.exitCode == 0, "\(compiled.text)")
-    let demo = try ProgramRun(Built.path("xive"), ["demo", "--consumer", consumer])
+    let demo = try ProgramRun(
+      Built.path("xive"), ["demo", "--consumer", consumer, "--events", "4000"])
     #expect(demo.exitCode == 0, "\(demo.text)")
     for expected in [
       "esb:0x1304:management  IPI", "none: SIGBUS", "created: the same address gives PQ 01 now",
@@ -29,6 +30,8 @@ struct DemoTests {
       "shows PHB 1 irq 0, generation 4, PQ 10",
       "with mmap alone: window + 0x1000 shows PHB 0 irq 0",
       "restored: window + 0x1000 shows the source's own, generation 5",
+      "ok  4000 events in ", ", none lost, none twice: ", "ok  1000 triggers without a look: ",
+      "ok  at rest: every source at PQ 00, every queue read to its end, nothing pending",
       "everything was as expected",
     ] {
       #expect(demo.text.contains(expected), "missing: \(expected)\n\(demo.text)")
@@ -40,5 +43,12 @@ struct DemoTests {
     let demo = try ProgramRun(Built.path("xive"), ["demo", "--consumer", "/bin/false"])
     #expect(demo.exitCode == 1)
     #expect(demo.text.contains("NOT /bin/false: exit status 1"))
+  }
+
+  @Test("Events that would say too little, or never end, are refused", arguments: ["999", "1e6"])
+  func events(_ count: String) throws {
+    let demo = try ProgramRun(Built.path("xive"), ["demo", "--events", count])
+    #expect(demo.exitCode == 64)
+    #expect(demo.text.contains("events"), "\(demo.text)")
   }
 }

@@ -85,6 +85,7 @@ command_handler do_open, do_memfd, do_number, do_close, do_stat, do_fsync, do_sy
 command_handler do_poll, do_epoll_add, do_epoll_wait, do_collect;
 command_handler do_ioctl, do_attr, do_inline, do_flags;
 command_handler do_fork, do_child, do_reap;
+command_handler do_crowd_open, do_crowd_wait, do_crowd_take;
 command_handler do_threads, do_hammer, do_burst, do_storm;
 
 #endif
