@@ -1,8 +1,8 @@
-package import Synchronization
+public import Synchronization
 
 /// A fixed number of atomic values, allocated together.
 @safe
-package final class AtomicTable<Value: AtomicRepresentable & Sendable>: @unchecked Sendable {
+public final class AtomicTable<Value: AtomicRepresentable & Sendable>: @unchecked Sendable {
   // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`, every cell is atomic.
   @usableFromInline let cells: UnsafeMutableBufferPointer<Atomic<Value>>
 
@@ -11,7 +11,7 @@ package final class AtomicTable<Value: AtomicRepresentable & Sendable>: @uncheck
   ///   - count: number of values.
   ///   - value: what each of them is.
   @inlinable
-  package init(count: Int, repeating value: Value) where Value: Copyable {
+  public init(count: Int, repeating value: Value) where Value: Copyable {
     unsafe cells = .allocate(capacity: count)
     for index in 0..<count { unsafe cells.initializeElement(at: index, to: Atomic(value)) }
   }
@@ -22,11 +22,11 @@ package final class AtomicTable<Value: AtomicRepresentable & Sendable>: @uncheck
   }
 
   /// The number of values.
-  @inlinable package var count: Int { unsafe cells.count }
+  @inlinable public var count: Int { unsafe cells.count }
 
   /// One of the values, to be read and changed where it lies.
   @inlinable
-  package subscript(index: Int) -> Atomic<Value> {
+  public subscript(index: Int) -> Atomic<Value> {
     _read { yield unsafe cells[index] }
   }
 }

@@ -7,7 +7,7 @@ internal import Glibc
 ///
 /// Debug builds stop the program at the first lock that is taken out of order, whether or not it would have waited;
 /// release builds check nothing.
-package enum LockRank: Int, CaseIterable, Sendable {
+public enum LockRank: Int, CaseIterable, Sendable {
   /// Which PHBs exist and what they serve.
   case hotplug
   /// Where events go: EASs, queues, which vCPU has which descriptor.
@@ -31,7 +31,7 @@ package enum LockRank: Int, CaseIterable, Sendable {
 }
 
 /// Checks the order of locks, thread by thread.
-package enum LockOrder {
+public enum LockOrder {
   #if DEBUG
   private static let key: pthread_key_t = {
     var key = pthread_key_t()
@@ -48,26 +48,34 @@ package enum LockOrder {
 
   /// Notes that a lock is about to be taken.
   /// - Parameter rank: its rank.
-  @inline(__always)
-  package static func take(_ rank: LockRank) {
+  @inlinable
+  public static func take(_ rank: LockRank) {
     #if DEBUG
-    let held = held
-    precondition(
-      held < 1 << rank.rawValue, "lock order: \(rank) is taken inside \(ranks(held))")
-    self.held = held | 1 << rank.rawValue
+    note(rank)
     #endif
   }
 
   /// Notes that a lock has been released.
   /// - Parameter rank: its rank.
-  @inline(__always)
-  package static func release(_ rank: LockRank) {
+  @inlinable
+  public static func release(_ rank: LockRank) {
     #if DEBUG
-    held &= ~(1 << rank.rawValue)
+    forget(rank)
     #endif
   }
 
   #if DEBUG
+  @usableFromInline
+  static func note(_ rank: LockRank) {
+    let held = held
+    precondition(
+      held < 1 << rank.rawValue, "lock order: \(rank) is taken inside \(ranks(held))")
+    self.held = held | 1 << rank.rawValue
+  }
+
+  @usableFromInline
+  static func forget(_ rank: LockRank) { held &= ~(1 << rank.rawValue) }
+
   private static func ranks(_ held: Int) -> [LockRank] {
     LockRank.allCases.filter { held & 1 << $0.rawValue != 0 }
   }

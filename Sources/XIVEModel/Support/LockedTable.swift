@@ -1,23 +1,24 @@
-internal import Synchronization
+public import Synchronization
 
 /// A fixed number of values, each behind a lock of its own and in cache lines of its own.
 ///
 /// No object: whoever uses it would count references to it, on a line that all threads write.
 @safe
-package struct LockedTable<Value: Sendable>: ~Copyable, @unchecked Sendable {
+public struct LockedTable<Value: Sendable>: ~Copyable, @unchecked Sendable {
   // SAFETY (and @unchecked Sendable): allocated in `init`, freed in `deinit`; every value is guarded by its mutex.
-  private let memory: UnsafeMutableRawPointer
-  private let stride: Int
-  private let rank: LockRank
+  @usableFromInline let memory: UnsafeMutableRawPointer
+  @usableFromInline let stride: Int
+  @usableFromInline let rank: LockRank
   /// The number of values.
-  package let count: Int
+  public let count: Int
 
   /// Creates a table whose values are all the same.
   /// - Parameters:
   ///   - rank: the place of its locks in the order; a thread holds one of them at a time.
   ///   - count: number of values.
   ///   - value: what each of them is.
-  package init(_ rank: LockRank, count: Int, repeating value: Value) {
+  @inlinable
+  public init(_ rank: LockRank, count: Int, repeating value: Value) {
     let lineByteCount = 64
     let size = MemoryLayout<Mutex<Value>>.size
     stride = (size + lineByteCount - 1) / lineByteCount * lineByteCount
@@ -30,6 +31,7 @@ package struct LockedTable<Value: Sendable>: ~Copyable, @unchecked Sendable {
     }
   }
 
+  @inlinable
   deinit {
     for index in 0..<count { unsafe mutex(index).deinitialize(count: 1) }
     unsafe memory.deallocate()
@@ -40,14 +42,15 @@ package struct LockedTable<Value: Sendable>: ~Copyable, @unchecked Sendable {
   ///   - index: which of them.
   ///   - body: the function; may take locks of higher ranks alone.
   /// - Returns: what it returns.
-  package func withLock<Result>(_ index: Int, _ body: (inout Value) -> Result) -> Result {
+  @inlinable
+  public func withLock<Result>(_ index: Int, _ body: (inout Value) -> Result) -> Result {
     LockOrder.take(rank)
     defer { LockOrder.release(rank) }
     return unsafe mutex(index).pointee.withLock { value in body(&value) }
   }
 
-  @unsafe
-  private func mutex(_ index: Int) -> UnsafeMutablePointer<Mutex<Value>> {
+  @unsafe @inlinable
+  func mutex(_ index: Int) -> UnsafeMutablePointer<Mutex<Value>> {
     precondition(index >= 0 && index < count, "number beyond the table")
     return unsafe (memory + index * stride).assumingMemoryBound(to: Mutex<Value>.self)
   }

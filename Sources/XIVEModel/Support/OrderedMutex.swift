@@ -1,15 +1,16 @@
-internal import Synchronization
+public import Synchronization
 
 /// A mutex that knows its place in the order of locks.
-package struct OrderedMutex<Value>: ~Copyable, Sendable {
-  private let mutex: Mutex<Value>
-  private let rank: LockRank
+public struct OrderedMutex<Value>: ~Copyable, Sendable {
+  @usableFromInline let mutex: Mutex<Value>
+  @usableFromInline let rank: LockRank
 
   /// Creates a mutex.
   /// - Parameters:
   ///   - rank: its place in the order.
   ///   - value: what it guards.
-  package init(_ rank: LockRank, _ value: sending Value) {
+  @inlinable
+  public init(_ rank: LockRank, _ value: sending Value) {
     mutex = Mutex(value)
     self.rank = rank
   }
@@ -18,7 +19,8 @@ package struct OrderedMutex<Value>: ~Copyable, Sendable {
   /// - Parameter body: the function; may take locks of higher ranks alone.
   /// - Returns: what it returns.
   /// - Throws: what it throws.
-  package func withLock<Result, Failure>(
+  @inlinable
+  public func withLock<Result, Failure>(
     _ body: (inout sending Value) throws(Failure) -> sending Result
   ) throws(Failure) -> sending Result {
     LockOrder.take(rank)
