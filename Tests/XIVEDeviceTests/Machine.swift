@@ -180,11 +180,15 @@ struct GuestQueue {
   private let memory: SharedBytes
   private let start: Int
   private let count: Int
-  private(set) var index = 0
+  private(set) var index: Int
   private(set) var toggle: UInt32 = 0
 
-  init(_ memory: SharedBytes, at address: UInt64, byteCount: UInt64 = Machine.queueSize) {
+  init(
+    _ memory: SharedBytes, at address: UInt64, byteCount: UInt64 = Machine.queueSize,
+    index: Int = 0
+  ) {
     self.memory = memory
+    self.index = index
     start = Int(address - Machine.ram)
     count = Int(byteCount) / 4
   }

@@ -81,10 +81,19 @@ final class SharedBytes: SharedMemory, @unchecked Sendable {
 
   /// A word as the guest reads it, while the device may write it.
   func entry(at offset: Int) -> UInt32 {
+    UInt32(bigEndian: unsafe word(at: offset).pointee.load(ordering: .acquiring))
+  }
+
+  /// Writes a word as the device would.
+  func setEntry(_ entry: UInt32, at offset: Int) {
+    unsafe word(at: offset).pointee.store(entry.bigEndian, ordering: .releasing)
+  }
+
+  @unsafe
+  private func word(at offset: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
     precondition(offset >= 0 && offset + 4 <= byteCount, "outside of the memory")
     guard let base = unsafe bytes.baseAddress else { preconditionFailure("no memory") }
-    let word = unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt32>.self)
-    return UInt32(bigEndian: unsafe word.pointee.load(ordering: .acquiring))
+    return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt32>.self)
   }
 }
 
