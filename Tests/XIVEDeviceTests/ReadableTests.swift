@@ -103,6 +103,21 @@ struct ReadableTests {
     #expect(isReadable(machine, 1, Bell()))
   }
 
+  @Test("A waker that has been used is let go")
+  func used() throws {
+    let machine = try Machine(cpus: 1)
+    try machine.setCPPR(0, 0xff)
+    weak var left: Bell?
+    do {
+      let bell = Bell()
+      left = bell
+      #expect(!isReadable(machine, 0, bell))
+      try machine.storeTIMA(0, 3, at: 0x812, byteCount: 1)
+      #expect(bell.count == 1)
+    }
+    #expect(left == nil)
+  }
+
   @Test("The newest waker of a descriptor is the one that is woken")
   func replaced() throws {
     let machine = try Machine(cpus: 1)
