@@ -159,7 +159,7 @@ struct WriteBackTests {
     let rig = Rig(geometry: .one4K)
     let image = [UInt8](repeating: 0, count: 4_096)
     let pages: [UInt64] = [
-      0, 2 * 4_096, rig.offset(1, .trigger), rig.offset(7, .management), rig.offset(8, .management),
+      0, 4_096, rig.offset(1, .trigger), rig.offset(7, .management), rig.offset(8, .management),
       2 << 40, 3 << 40, 16 << 40, 0x1000 << 40, 0x1001 << 40, 1 << 62, .max - 4_095,
     ]
     let states = rig.states
