@@ -238,7 +238,8 @@ static const uint32_t xive_get_attr_request = XIVE_GET_ATTR;
 #define KVM_DEV_XIVE_GRP_CTRL 1
 /// Masks all sources and disables all queues. No payload.
 #define KVM_DEV_XIVE_RESET 1
-/// Waits for events in flight and marks the queue pages dirty. No payload.
+/// Waits until events in flight have reached their queues. No payload. (The kernel's also marks the
+/// queues' pages dirty; here they are the VMM's own memory.)
 #define KVM_DEV_XIVE_EQ_SYNC 2
 /// Limits server numbers. Payload: __u32. Only before the first vCPU connects.
 #define KVM_DEV_XIVE_NR_SERVERS 3
@@ -424,7 +425,11 @@ XIVE_ASSERT_SIZE(struct xive_address, 8);
 /// Slots of XIVE_GROUP_MEMORY.
 #define XIVE_MEMORY_SLOTS 32u
 
-/// Guest RAM: a memfd that is sealed against shrinking (else EINVAL).
+/// Guest RAM: a memfd that is sealed against shrinking, not against writing, and not of huge pages of
+/// the system's pool; address, size and offset are multiples of 4,096 (else EINVAL). EEXIST slot taken
+/// or addresses shared with another; ENOENT nothing to remove or to get; EBADF, EPERM a descriptor that
+/// is not open, or that the server may not take; ENOMEM more than 16 TiB in all slots, or than the server
+/// can map.
 struct xive_memory {
   __u64 gpa;   ///< guest-physical address
   __u64 size;  ///< bytes; 0 removes the slot and disables the queues in it
@@ -492,7 +497,7 @@ struct xive_info_counters {
   __u64 mapped_stores;  ///< stores that were found in written-back images
   __u64 live_updates;   ///< changes of state pushed into images that consumers have mapped
   __u64 events;         ///< events forwarded to the router
-  __u64 guest_errors;   ///< accesses that hardware would ignore
+  __u64 guest_errors;   ///< all kinds of struct xive_info_guest_errors together
   __u64 host_events;    ///< events of PHB interrupts that no source is mapped to
   __u64 zaps;           ///< ranges of pages that were dropped because their backing changed
   __u64 zero[4];

@@ -219,8 +219,9 @@ void xive_client_memory_destroy(xive_client_memory *XIVE_CLIENT_NULLABLE memory)
 
 /// Shows the device `size` bytes of the memory, from byte `offset` on, at a guest-physical address.
 /// `slot`: below XIVE_MEMORY_SLOTS, else ENXIO. EEXIST when the slot is in use, or overlaps another one;
-/// EINVAL when it is not in the memory, not whole pages, or not sealed against shrinking; EPERM when the server may not take descriptors
-/// of this process.
+/// EINVAL when it is not in the memory, not whole pages, not sealed against shrinking, sealed against
+/// writing, or of huge pages of the system's pool; EPERM when the server may not take descriptors of
+/// this process; ENOMEM when all slots together would have more than 16 TiB, or the server cannot map it.
 int xive_client_add_memory(
   const xive_client *client, uint32_t slot, uint64_t guest_address,
   const xive_client_memory *memory, uint64_t offset, uint64_t size);
@@ -245,8 +246,7 @@ int xive_client_queue_config(
 
 /// Routes the events of a source to a server's queue, whose entries will say `eisn` (31 bits); masked:
 /// drops them. EINVAL for a source that was never created and for a server as above or that has no
-/// vCPU; EBUSY when no server has a queue for the priority; E2BIG beyond the device's
-/// sources.
+/// vCPU; EBUSY when no server has room in a queue for the priority; E2BIG beyond the device's sources.
 int xive_client_configure_source(
   const xive_client *client, uint32_t lisn, uint32_t server, uint32_t priority, uint32_t eisn,
   bool masked);
