@@ -5,7 +5,7 @@ internal import SystemCalls
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure faults, accesses, the model and the server's footprint.",
+    abstract: "Measure faults, accesses, the model, delivery and the server's footprint.",
     discussion: """
       Serves temporary files and consumes them. Machines differ and are shared, so that what counts are \
       ratios to a plain C server, measured in turns in the same run: tools/bench builds that server and \
