@@ -136,7 +136,10 @@ struct MapSegment: Encodable {
   private static func describe(_ range: Range<UInt64>, _ map: DeviceMap) -> String {
     let pages = [range.lowerBound, range.upperBound - 1].map { map.target(at: $0) }
     if case .end(let first, _) = pages[0], case .end(let last, _) = pages[1] {
-      return "END ESB pages of servers \(first / 8)-\(last / 8)"
+      let servers = (first / 8, last / 8)
+      return servers.0 == servers.1
+        ? "END ESB pages of server \(servers.0)"
+        : "END ESB pages of servers \(servers.0)-\(servers.1)"
     }
     return pages[0]?.description ?? "-"
   }

@@ -52,6 +52,10 @@ struct VCPUCommandTests {
       #expect(shown.segments.filter { $0.region == "tima" }.map(\.server) == [0, 5])
       #expect(shown.segments.filter { $0.region == "tima" }.map(\.pages) == [1, 1])
       #expect(shown.segments.last?.what == "tima:5:os")
+      #expect(
+        shown.segments.filter { $0.region == "end" }.map(\.what) == [
+          "END ESB pages of server 0", "END ESB pages of server 5",
+        ])
       #expect(shown.vcpus.map(\.server) == [0, 5])
       #expect(shown.vcpus.map(\.isPushed) == [false, true])
       let vcpu = try #require(shown.vcpus.last)
@@ -73,7 +77,12 @@ struct VCPUCommandTests {
         "  priority 6: queue of 64 KiB at 0x402e0000, toggle 1, index 1",
       ])
     #expect(second.wait(milliseconds: 0) == true)
-    withExtendedLifetime((first.server, queue.position)) {}
+    let third = try rig.connect(1)
+    #expect(
+      try map(path).segments.filter { $0.region == "end" }.map(\.what) == [
+        "END ESB pages of servers 0-1", "END ESB pages of server 5",
+      ])
+    withExtendedLifetime((first.server, third.server, queue.position)) {}
   }
 
   @Test("peek and poke take a register's size, and tell what a page does not take")
