@@ -99,7 +99,11 @@ extension Errno {
     switch self {
     case .noSuchAddressOrDevice: "a device has the slots 0 to 31"
     case .invalidArgument:
-      "must be whole pages of a writable memfd that is sealed against shrinking, and end below 2^60"
+      "must be whole pages of a writable memfd of ordinary pages that is sealed against shrinking, and end "
+        + "below 2^60"
+    case .noMemory:
+      "all slots together have at most 16 TiB, and the server must have room to map it: remove another one "
+        + "first"
     case .fileExists: "is in use, or overlaps another one: remove that first"
     case .noSuchFileOrDirectory: "is empty"
     default: reason
@@ -110,7 +114,7 @@ extension Errno {
     switch self {
     case .argListTooLong, .noSuchAddressOrDevice: "this device has 8 for each of its servers"
     case .invalidArgument:
-      "its queue must lie in one memory slot, aligned to its size, and its format must be 0"
+      "its queue must lie in one memory slot, aligned to its size, and it must notify one vCPU (format 0, no group)"
     default: "refused: \(self)"
     }
   }

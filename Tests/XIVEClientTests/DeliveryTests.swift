@@ -81,6 +81,10 @@ struct DeliveryTests {
     #expect(
       refusal { () throws(XIVEClientError) in try rig.device.removeMemory(slot: 32) } == unknown)
     #expect(add(31, 0) == nil)
+    #expect(
+      DeliveryError.memorySlot(2, .noMemory).description
+        == "memory slot 2: all slots together have at most 16 TiB, and the server must have room to map it: "
+        + "remove another one first")
   }
 
   // MARK: - Queues
