@@ -25,7 +25,7 @@ public struct QueuePosition: Hashable, Sendable {
 
   /// Goes on to the next entry; behind the last one the queue wraps and the generation changes.
   /// - Parameter count: the queue's entries.
-  public mutating func advance(in count: Int) {
+  mutating func advance(in count: Int) {
     index += 1
     guard index >= count else { return }
     index = 0
