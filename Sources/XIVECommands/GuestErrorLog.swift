@@ -7,9 +7,8 @@ enum GuestErrorLog {
   static func function(_ logger: Logger) -> (@Sendable (GuestError) -> Void)? {
     guard logger.logLevel <= .debug else { return nil }
     return { error in
-      var metadata: Logger.Metadata = ["kind": "\(error.kind)"]
-      if let object = error.object { metadata["object"] = "\(object)" }
-      logger.debug("guest error", metadata: metadata)
+      logger.debug(
+        "guest error", metadata: ["kind": "\(error.kind)", "object": "\(error.object)"])
     }
   }
 }
@@ -33,10 +32,11 @@ extension GuestError {
     }
   }
 
-  /// What it happened to, where that is known.
-  fileprivate var object: String? {
+  /// What it happened to.
+  fileprivate var object: String {
     switch self {
-    case .absentPage, .esbOperation, .image: nil
+    case .absentPage(let offset), .esbOperation(let offset), .image(let offset):
+      "offset \(hexadecimal(offset))"
     case .timaAccess(let server), .timaStore(let server), .contextInvalid(let server):
       "vCPU \(server.rawValue)"
     case .easInvalid(let lisn): "LISN \(lisn)"

@@ -50,7 +50,7 @@ struct GuestErrorTests {
     #expect(lines.count == 4, "\(device.errors)")
     #expect(lines.allSatisfy { $0.contains("debug") })
     #expect(lines.count { $0.contains("kind=timaAccess") && $0.contains("object=vCPU 3") } == 3)
-    #expect(lines.count { $0.contains("kind=absentPage") } == 1)
+    #expect(lines.count { $0.contains("kind=absentPage") && $0.contains("object=offset 0x") } == 1)
     _ = consumer.processID
   }
 

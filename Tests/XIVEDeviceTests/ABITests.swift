@@ -133,6 +133,31 @@ struct ABITests {
     #expect(ESBOperation.store(at: UInt64(XIVE_ESB_STORE_EOI), of: .management) == .storeEOI)
   }
 
+  @Test("TIMA offsets decode to what the header says of them")
+  func tima() {
+    let loads: [(UInt32, Int, TIMAView, TIMAOperation)] = [
+      (XIVE_TIMA_OS_CPPR, 1, .os, .cppr(.os)), (XIVE_TIMA_THREAD_VALID, 1, .hv, .threadValid),
+      (XIVE_TIMA_ACK_USER, 1, .user, .acknowledgeUser),
+      (XIVE_TIMA_USER_CONTEXT, 4, .os, .pull(.user)), (XIVE_TIMA_ACK_OS, 2, .os, .acknowledgeOS),
+      (XIVE_TIMA_PULL_OS, 8, .hv, .pull(.os)), (XIVE_TIMA_PULL_POOL, 4, .hv, .pull(.pool)),
+      (XIVE_TIMA_ACK_HV, 2, .hv, .acknowledgeHypervisor),
+    ]
+    for (offset, byteCount, view, operation) in loads {
+      let found = TIMAOperation.load(at: UInt64(offset), byteCount: byteCount, view: view)
+      #expect(found == operation, "\(operation)")
+    }
+    let stores: [(UInt32, Int, TIMAView, TIMAOperation)] = [
+      (XIVE_TIMA_OS_CPPR, 1, .os, .cppr(.os)), (XIVE_TIMA_HV_CPPR, 1, .hv, .cppr(.phys)),
+      (XIVE_TIMA_THREAD_VALID, 1, .hv, .threadValid), (XIVE_TIMA_OS_WORD2, 4, .hv, .push(.os)),
+      (XIVE_TIMA_USER_CONTEXT, 4, .os, .push(.user)),
+      (XIVE_TIMA_SET_OS_PENDING, 1, .os, .setPending),
+    ]
+    for (offset, byteCount, view, operation) in stores {
+      let found = TIMAOperation.store(at: UInt64(offset), byteCount: byteCount, view: view)
+      #expect(found == operation, "\(operation)")
+    }
+  }
+
   @Test("Refusals carry Linux's error numbers")
   func errors() {
     let numbers = DeviceError.allCases.map(\.rawValue)

@@ -82,7 +82,7 @@ struct RoutedController {
     let operation = ESBOperation(.load, .management, at: offset)
     let half: ENDHalf = isEscalation ? .escalation : .notification
     if let value = router.load(operation, on: index, half) { return value }
-    observer.guestErred(.absentPage)
+    observer.guestErred(.absentPage(UInt64(offset)))
     return .max
   }
 

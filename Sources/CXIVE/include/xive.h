@@ -160,6 +160,18 @@ extern "C" {
 #define XIVE_TIMA_OS_CPPR 0x011u
 /// Word 2 of the OS ring; a 4-byte store in the HV view pushes the OS context.
 #define XIVE_TIMA_OS_WORD2 0x018u
+/// CPPR of the physical ring. 1-byte store, HV view.
+#define XIVE_TIMA_HV_CPPR 0x031u
+/// Whether the physical thread takes interrupts: 0x80 or 0. 1-byte load or store, HV view.
+#define XIVE_TIMA_THREAD_VALID 0x038u
+/// 1-byte load, user view: takes the event-based branch; the user ring's NSR.
+#define XIVE_TIMA_ACK_USER 0x800u
+/// 4-byte store, OS view: pushes the user context; 4-byte load: pulls it.
+#define XIVE_TIMA_USER_CONTEXT 0x808u
+/// 4- or 8-byte load, HV view: pulls the pool context, gives the old word 2.
+#define XIVE_TIMA_PULL_POOL 0x828u
+/// 2-byte load, HV view: acknowledges the hypervisor's interrupt; NSR << 8 | CPPR.
+#define XIVE_TIMA_ACK_HV 0x830u
 /// 2-byte load, OS view: acknowledges; NSR << 8 | CPPR.
 #define XIVE_TIMA_ACK_OS 0x810u
 /// 1-byte store, OS view: makes the priority that is stored pending.

@@ -14,7 +14,7 @@ extension XIVEDevice {
     } else if watch.pq(of: index, half) != nil {
       throw .badDescriptor
     }
-    if value == nil { watch.guestErred(.absentPage) }
+    if value == nil { watch.guestErred(.absentPage(offset)) }
     return value
   }
 

@@ -28,7 +28,7 @@ extension XIVEDevice {
           return try load(at: offset, of: ENDIndex(rawValue: index), half, by: opener)
         case .connectedTIMA, .tima:
           guard let (server, view) = server(of: target, for: opener) else {
-            watch.guestErred(.absentPage)
+            watch.guestErred(.absentPage(offset))
             return nil
           }
           return try load(
@@ -65,7 +65,7 @@ extension XIVEDevice {
       case .end(let index, _): watch.guestErred(.endStore(ENDIndex(rawValue: index)))
       case .connectedTIMA, .tima:
         guard let (server, view) = server(of: target, for: opener) else {
-          return watch.guestErred(.absentPage)
+          return watch.guestErred(.absentPage(offset))
         }
         store(value, at: offset, byteCount: bytes.byteCount, inTIMA: server, view)
       }
@@ -81,7 +81,7 @@ extension XIVEDevice {
     guard let page = served(target),
       let event = event(for: .load(at: offset, of: page.half), on: page)
     else {
-      countDropped(target)
+      countDropped(target, at: offset)
       return nil
     }
     guard event == .get || opener.isWritable else { throw .badDescriptor }
@@ -92,14 +92,14 @@ extension XIVEDevice {
   private func store(at offset: UInt64, to target: PageTarget) {
     guard let page = served(target),
       let event = event(for: .store(at: offset, of: page.half), on: page)
-    else { return countDropped(target) }
+    else { return countDropped(target, at: offset) }
     perform(event, on: page)
   }
 
   /// Counts an access to an ESB page that came to nothing. Inside the gate.
-  private func countDropped(_ target: PageTarget) {
+  private func countDropped(_ target: PageTarget, at offset: UInt64) {
     let isPresent = served(target).map { pq(of: $0) != nil } ?? false
-    watch.guestErred(isPresent ? .esbOperation : .absentPage)
+    watch.guestErred(isPresent ? .esbOperation(offset) : .absentPage(offset))
   }
 
   /// A number that differs between pages, for counters and the gate; for a vCPU's own TIMA between descriptors, for

@@ -28,7 +28,7 @@ extension XIVEDevice {
     let isTaken =
       image.byteCount == PageImage.byteCount && offset % UInt64(PageImage.byteCount) == 0
       && gate.pass(stripe: stripe(of: offset)) { take(image, at: offset, since: round) }
-    if !isTaken { watch.guestErred(.image) }
+    if !isTaken { watch.guestErred(.image(offset)) }
   }
 
   /// Performs what an image shows on whatever served the page when the image was filled.
@@ -36,7 +36,7 @@ extension XIVEDevice {
   private func take(_ image: RawSpan, at offset: UInt64, since round: UInt64) -> Bool {
     let start = offset & ~(map.pageByteCount - 1)
     guard let target = map.target(at: offset) else { return false }
-    if let isDropped = dropStores(to: target) { return isDropped }
+    if let isDropped = dropStores(to: target, at: offset) { return isDropped }
     guard let page = origin(of: image, target, at: start), !isReassigned(page) else {
       return false
     }
@@ -48,7 +48,7 @@ extension XIVEDevice {
       if let event = event(for: .store(at: UInt64(slot) * 8, of: page.half), on: page) {
         perform(event, on: page)
       } else {
-        watch.guestErred(.esbOperation)
+        watch.guestErred(.esbOperation(offset + UInt64(slot) * 8))
       }
     }
     // A store into the PQ window is no operation, but it has covered what consumers read there.
@@ -59,13 +59,13 @@ extension XIVEDevice {
 
   /// Drops what was stored to a page that only exact accesses change: a TIMA's or an END's, whose bytes are put back.
   /// - Returns: whether there is such a page; nil for a page of another kind.
-  private func dropStores(to target: PageTarget) -> Bool? {
+  private func dropStores(to target: PageTarget, at offset: UInt64) -> Bool? {
     switch target {
     case .esb, .phb: return nil
     case .connectedTIMA, .tima:
       let server: Server?
       do throws(PageFault) { server = try mappedTIMA(target) } catch { return false }
-      watch.guestErred(server.map { .timaStore($0) } ?? .absentPage)
+      watch.guestErred(server.map { .timaStore($0) } ?? .absentPage(offset))
       watch.timaCovered(server)
     case .end(let index, _):
       let index = ENDIndex(rawValue: index)

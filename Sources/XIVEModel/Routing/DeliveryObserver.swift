@@ -1,9 +1,9 @@
 /// What a guest can do wrong on the way of an event, or on a page; hardware drops it, too.
 public enum GuestError: Hashable, Sendable {
-  /// An access to a page that does not exist, is fenced, or belongs to an END that is not valid.
-  case absentPage
-  /// A load or a store that an ESB page does not know.
-  case esbOperation
+  /// An access, at a device offset, to a page that does not exist, is fenced, or belongs to an END that is not valid.
+  case absentPage(UInt64)
+  /// A load or a store, at a device offset, that an ESB page does not know.
+  case esbOperation(UInt64)
   /// A store to an END's ESB page.
   case endStore(ENDIndex)
   /// A TIMA access of a size or in a view that its register does not take.
@@ -22,8 +22,8 @@ public enum GuestError: Hashable, Sendable {
   case escalationLoop(ENDIndex)
   /// A pull of a context that is not valid.
   case contextInvalid(Server)
-  /// A written-back image of a page that is not there.
-  case image
+  /// A written-back image of a page that is not there, by its device offset.
+  case image(UInt64)
 }
 
 /// Hears of what the router and the presenter do.
