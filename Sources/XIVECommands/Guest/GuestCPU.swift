@@ -105,6 +105,18 @@ final class GuestCPU: Sendable {
     }
   }
 
+  /// Takes what is still pending once nobody sends any more: an interrupt whose entry was read with the one before.
+  /// - Returns: false when there was an entry after all.
+  func settle() throws(XIVEClientError) -> Bool {
+    try queues.withLock { queues throws(XIVEClientError) in
+      while let priority = try vcpu.acknowledge().priority {
+        guard queues.next(priority) == nil else { return false }
+        try vcpu.setCPPR(0xff)
+      }
+      return true
+    }
+  }
+
   /// Whether nothing is pending, and all queues have been read to their end.
   func isIdle(by device: borrowing XIVEDescriptor) throws(XIVEClientError) -> Bool {
     guard let context = try device.context(of: vcpu.server), context.isPushed,

@@ -77,7 +77,9 @@ extension GuestMachine {
   /// Whether nothing is under way any more: sources ready, queues read to their end, nothing pending.
   func isIdle() throws(XIVEClientError) -> Bool {
     guard isQuiet else { return false }
-    for cpu in cpus where try !cpu.isIdle(by: device) { return false }
+    for cpu in cpus {
+      guard try cpu.settle(), try cpu.isIdle(by: device) else { return false }
+    }
     return true
   }
 }
