@@ -40,6 +40,11 @@ struct CallingProcess: Caller {
     return try CallersMemory(copy, offset: offset, byteCount: byteCount)
   }
 
+  var name: String { "thread \(threadID)" }
+
+  // Refused until the file can listen to one.
+  func event(_ descriptor: Int32) throws(DeviceError) -> any SharedEvent { throw .notPermitted }
+
   func isDevice(_ descriptor: Int32) throws(DeviceError) -> Bool {
     guard threadID > 0 else { throw .notPermitted }
     // A copy would keep the file open, and its end from being told, for as long as this looks.

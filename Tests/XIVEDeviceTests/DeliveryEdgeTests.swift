@@ -189,6 +189,10 @@ struct ResetAndOthersTests {
 
 /// A caller with memory of any size, of which nothing is ever touched.
 private final class EndlessMemory: Caller {
+  let name = "a test"
+
+  func event(_ descriptor: Int32) throws(DeviceError) -> any SharedEvent { throw .badDescriptor }
+
   private(set) var calls = 0
 
   func read(at address: UInt64, byteCount: Int) throws(DeviceError) -> [UInt8] {

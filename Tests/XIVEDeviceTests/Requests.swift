@@ -26,6 +26,9 @@ final class FakeMemory: Caller {
   var shared: [Int32: SharedBytes] = [:]
   /// Its descriptors of the device's file.
   var deviceDescriptors: Set<Int32> = []
+  /// Its descriptors of eventfds.
+  var events: [Int32: FakeEvent] = [:]
+  let name = "a test"
   private(set) var accesses: [Access] = []
 
   /// What can be read, by address; everything else faults.
@@ -55,6 +58,11 @@ final class FakeMemory: Caller {
     guard let memory = shared[descriptor] else { throw .badDescriptor }
     guard offset == 0, byteCount <= UInt64(memory.byteCount) else { throw .invalid }
     return memory
+  }
+
+  func event(_ descriptor: Int32) throws(DeviceError) -> any SharedEvent {
+    guard let event = events[descriptor] else { throw .badDescriptor }
+    return event
   }
 
   func isDevice(_ descriptor: Int32) throws(DeviceError) -> Bool {

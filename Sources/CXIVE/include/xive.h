@@ -11,16 +11,36 @@
 /// <asm/kvm.h> has the constants of the XIVE device itself, so those are defined here wherever that
 /// header has not done it. Their spelling is the same, so that either order of inclusion works.
 ///
-/// This header is the whole ABI; the device grows into it. Today it answers the three
-/// KVM_*_DEVICE_ATTR requests, the two XIVE_*_ATTR ones and KVM_ENABLE_CAP, with groups 1 to 5, 0x40 to
-/// 0x42, 0x45, 0x50 and 0x51; any other request is ENOTTY, any other group ENXIO. Pages exist in regions
-/// 0 to 3, and 16 and up (PHBs).
+/// This header is the whole ABI; the device grows into it. Today all of it is there but region 0x1001
+/// (trace records) and group 0x46. Any other request is ENOTTY, any other group ENXIO. A request that
+/// changes something needs a descriptor that is open for writing (EBADF).
 ///
 /// KVM_ENABLE_CAP with KVM_CAP_PPC_IRQ_XIVE, flags 0, args[0] any descriptor of this device and args[1]
 /// a server connects the descriptor that it is asked on to that server's vCPU. EINVAL another
 /// capability, a flag, or a server beyond NR_SERVERS; EBADF args[0] is not open, or the descriptor is
 /// not writable; EPERM args[0] is another file's, or the device may not look; EBUSY the descriptor is
 /// connected; EEXIST the server is. The last close disconnects.
+///
+/// KVM_GET_ONE_REG and KVM_SET_ONE_REG with XIVE_REG_VP_STATE, on a connected descriptor. EINVAL another
+/// register; ENXIO not connected; EFAULT.
+///
+/// KVM_IRQFD: gsi is the LISN. Without a flag each event of the eventfd `fd` triggers a message source.
+/// With KVM_IRQFD_FLAG_RESAMPLE it raises the line of an LSI; when the guest ends the interrupt, all lines
+/// that irqfds hold there are lowered together and each `resamplefd` is raised. `fd` -1 with that flag is
+/// told of the end alone. An eventfd whose counter is above zero fires at once. KVM_IRQFD_FLAG_DEASSIGN
+/// returns when nothing more can come of it; a pair that is not assigned is no error. All irqfds go with
+/// the last reference to the descriptor that assigned them. EINVAL another flag, no eventfd, a LISN that
+/// was never created; an eventfd without a resamplefd on an LSI (nothing would ever lower it); a resamplefd
+/// on a message source (its end is never told); EBADF a descriptor that is not open; EBUSY the eventfd is
+/// assigned already; EPERM the server may not take it; ENOMEM no descriptors left.
+///
+/// KVM_IRQ_LINE and KVM_IRQ_LINE_STATUS: `irq` is the LISN. Level 1 raises an LSI's line, level 0 lowers
+/// it, whatever irqfds hold; to a message source level 1 is a trigger. KVM_SIGNAL_MSI: flags
+/// KVM_MSI_VALID_DEVID, devid the requester of group 0x43; 1 when an event came of it, 0 when the source is
+/// off or masked; EINVAL without that flag; ENOENT nothing takes the message. All three: EINVAL a source
+/// that was never created, or that is mapped to hardware, whose events come from there.
+///
+/// KVM_CHECK_EXTENSION answers 1 for what of this KVM has capabilities for, else 0.
 #ifndef XIVE_H
 #define XIVE_H
 
@@ -68,7 +88,8 @@ extern "C" {
 #define XIVE_REGION_TIMA 3u
 /// Region 16 + k: the ESB pages of PHB k, 1 device page per hardware interrupt.
 #define XIVE_REGION_PHB 16u
-/// Region 0x1000: source state in bulk, XIVE_STATE_SIZE bytes per LISN.
+/// Region 0x1000: source state in bulk, a struct xive_source_state per LISN, by exact access. Loads of any
+/// size; stores of whole records, checked (EINVAL) before any of them is taken.
 #define XIVE_REGION_STATE 0x1000u
 /// Region 0x1001: trace records, XIVE_TRACE_SIZE bytes each, at sequence number * that size.
 #define XIVE_REGION_TRACE 0x1001u
@@ -248,12 +269,14 @@ static const uint32_t xive_get_attr_request = XIVE_GET_ATTR;
 #ifndef KVM_DEV_XIVE_GRP_CTRL
 /// Group 1, controls. Set only; the attribute is one of the three below.
 #define KVM_DEV_XIVE_GRP_CTRL 1
-/// Masks all sources and disables all queues. No payload.
+/// Masks all sources and disables all queues. While no vCPU is connected the machine starts over: what a
+/// VMM has set up is forgotten, too (groups 0x43, 0x44, 0x45, NR_SERVERS, NR_SOURCES, VP states, which
+/// sources are LSIs). No payload.
 #define KVM_DEV_XIVE_RESET 1
 /// Waits until events in flight have reached their queues. No payload. (The kernel's also marks the
 /// queues' pages dirty; here they are the VMM's own memory.)
 #define KVM_DEV_XIVE_EQ_SYNC 2
-/// Limits server numbers. Payload: __u32. Only before the first vCPU connects.
+/// Limits server numbers, once: EBUSY for another value, and after the first vCPU. Payload: __u32.
 #define KVM_DEV_XIVE_NR_SERVERS 3
 /// Group 2: creates or resets source `attr`. Set only. Payload: __u64, KVM_XIVE_LEVEL_*.
 #define KVM_DEV_XIVE_GRP_SOURCE 2
@@ -396,11 +419,13 @@ struct xive_hwirq_state {
 };
 XIVE_ASSERT_SIZE(struct xive_hwirq_state, 8);
 
-/// Routes a device's messages: `data` first_data + i at `address` triggers LISN first_lisn + i.
+/// Routes a device's messages: `data` first_data + i at `address` triggers LISN first_lisn + i. EEXIST
+/// shares messages with another route of the requester; E2BIG LISNs out of range; EINVAL a source that
+/// was never created, or is an LSI. Removed by address and first_data; ENOENT there is none.
 struct xive_msi {
   __u64 address;
   __u32 first_data;
-  __u32 count;  ///< 0 removes the route
+  __u32 count;  ///< 0 removes the route that begins there
   __u32 first_lisn;
   __u32 zero;
 };
@@ -418,7 +443,7 @@ XIVE_ASSERT_SIZE(struct xive_msi_query, 16);
 struct xive_msi_route {
   __u32 lisn;
   __u32 server;
-  __u32 priority;
+  __u32 priority;  ///< 0xff while the source is masked; server and eisn are 0 then
   __u32 eisn;
 };
 XIVE_ASSERT_SIZE(struct xive_msi_route, 16);
@@ -427,8 +452,10 @@ XIVE_ASSERT_SIZE(struct xive_msi_route, 16);
 #define XIVE_ADDRESS_TIMA 0u
 #define XIVE_ADDRESS_ESB 1u
 
-/// A guest-physical address, aligned to the device page. Set once (EEXIST), before the first vCPU
-/// connects (EBUSY); EINVAL on overlap; ENXIO when read while unset.
+/// A guest-physical address, aligned to the device page. The TIMA takes four device pages, the ESB window
+/// two for each source. Checked in this order: EINVAL not aligned, or the window ends beyond 2^64; EEXIST
+/// set already; EBUSY a vCPU has been connected; EINVAL overlap with the other. ENXIO when read while unset.
+/// Machine set-up, not state: `xive save` leaves it out.
 struct xive_address {
   __u64 address;
 };
@@ -479,11 +506,66 @@ XIVE_ASSERT_SIZE(struct xive_end, 32);
 /// include/hw/ppc/spapr_xive.h and hw/intc/spapr_xive.c, SPAPR_XIVE_NVT_BASE.
 #define XIVE_NVT_BASE 0x400u
 
+/// Group 0x52: the machine as a whole. `attr` is one of XIVE_MACHINE_*; set and get: __u32.
+#define XIVE_GROUP_MACHINE 0x52u
+/// Group 0x53: the state of server `attr`'s VP, connected or not. Set and get: struct xive_vp. ENXIO beyond
+/// NR_SERVERS.
+#define XIVE_GROUP_VP 0x53u
+
+/// Attributes of XIVE_GROUP_MACHINE.
+///
+/// Number of sources, at most what the device was started with (else E2BIG); LISNs from there on do not
+/// exist. Set once: EBUSY for another value, and when a source from there on exists; EINVAL for 0.
+#define XIVE_MACHINE_NR_SOURCES 0u
+/// Number of servers: the same as KVM_DEV_XIVE_NR_SERVERS, and readable.
+#define XIVE_MACHINE_NR_SERVERS 1u
+/// 1 running, 0 stopped: events stay at their sources (XIVE_STATE_LATCHED) and are delivered, once, when it
+/// runs again. When the set is answered none is under way.
+#define XIVE_MACHINE_RUNNING 2u
+
+/// State of one source: a record of region 0x1000, in the byte order of the host.
+struct xive_source_state {
+  __u64 config;  ///< as group 3 has it, see xive_source_config(); masked: only that bit
+  __u64 flags;   ///< XIVE_STATE_*; 0: never created, and when stored: off and masked
+};
+XIVE_ASSERT_SIZE(struct xive_source_state, 16);
+
+/// xive_source_state.flags: PQ; of a source that is mapped to hardware, that of the PHB's interrupt.
+#define XIVE_STATE_PQ 0x3ull
+#define XIVE_STATE_LSI 0x4ull
+/// The line is held by KVM_IRQ_LINE or by group 2.
+#define XIVE_STATE_ASSERTED 0x8ull
+#define XIVE_STATE_VALID 0x10ull
+/// An event has left the source and waits for the machine to run.
+#define XIVE_STATE_LATCHED 0x20ull
+/// The line is held by irqfds. Not taken when stored: it belongs to them.
+#define XIVE_STATE_IRQFD 0x40ull
+/// Mapped to hardware, whose numbers follow. When stored, it must be mapped, or not, in the same way.
+#define XIVE_STATE_PASSTHROUGH 0x80ull
+#define XIVE_STATE_HWIRQ_SHIFT 32
+#define XIVE_STATE_HWIRQ_MASK 0xffff00000000ull
+#define XIVE_STATE_PHB_SHIFT 48
+#define XIVE_STATE_PHB_MASK 0x3ff000000000000ull
+
+/// xive_vp.flags: a descriptor is connected to it. Get only.
+#define XIVE_VP_CONNECTED 1u
+/// xive_vp.flags: there is state: it is connected, or something is kept for the vCPU that will be. Get only.
+#define XIVE_VP_PRESENT 2u
+
+/// State of a VP. Stored while no descriptor is connected, it is what the next one begins with.
+struct xive_vp {
+  __be64 state[2];  ///< as XIVE_REG_VP_STATE: the OS ring's words 0 and 1 with the NVT's backlog
+  __u32 flags;     ///< XIVE_VP_*; 0 when set
+  __u32 zero;
+};
+XIVE_ASSERT_SIZE(struct xive_vp, 24);
+
 /// Attributes of XIVE_GROUP_INFO.
 #define XIVE_INFO_GEOMETRY 0u
 #define XIVE_INFO_COUNTERS 1u
 #define XIVE_INFO_DELIVERY 2u
 #define XIVE_INFO_GUEST_ERRORS 3u
+#define XIVE_INFO_INJECTION 4u
 
 /// xive_info_geometry.flags: sources take StoreEOI.
 #define XIVE_INFO_STORE_EOI 1u
@@ -548,6 +630,18 @@ struct xive_info_guest_errors {
   __u64 zero[2];
 };
 XIVE_ASSERT_SIZE(struct xive_info_guest_errors, 112);
+
+/// What came from irqfds, KVM_IRQ_LINE and KVM_SIGNAL_MSI since the device was started.
+struct xive_info_injection {
+  __u64 irqfds;     ///< assigned now
+  __u64 injected;   ///< events of eventfds that were given to their source
+  __u64 lines;      ///< levels set by KVM_IRQ_LINE
+  __u64 messages;   ///< sent by KVM_SIGNAL_MSI
+  __u64 refused;    ///< of these, dropped because the source is mapped to hardware
+  __u64 resampled;  ///< ends of interrupts that were told to resamplefds
+  __u64 zero[8];
+};
+XIVE_ASSERT_SIZE(struct xive_info_injection, 112);
 
 // MARK: - Attribute values
 
