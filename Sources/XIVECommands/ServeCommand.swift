@@ -39,7 +39,9 @@ struct ServeCommand: ParsableCommand {
       var fileOptions = options.fileOptions
       fileOptions.watchdog = try Watchdog()
       if exitWithParent { try StopSignals.raiseWhenParentEnds() }
-      let device = try options.makeDevice(onGuestError: GuestErrorLog.function(logger))
+      let device = try options.makeDevice(
+        onGuestError: GuestErrorLog.function(logger),
+        onRefusal: RefusalLog(logger).tell)
       let file = try DeviceFile(serving: device, at: path, options: fileOptions, logger: logger)
       print("ready \(path)")
       flushOutput()

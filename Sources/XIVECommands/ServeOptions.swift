@@ -100,15 +100,20 @@ struct ServeOptions: ParsableArguments {
     }
   }
 
-  /// Makes the device, with its first sources; somebody may hear of what guests do wrong.
-  func makeDevice(onGuestError tell: (@Sendable (GuestError) -> Void)? = nil) throws -> XIVEDevice {
+  /// Makes the device, with its first sources; somebody may hear of what guests do wrong, and of why requests are
+  /// refused.
+  func makeDevice(
+    onGuestError tell: (@Sendable (GuestError) -> Void)? = nil,
+    onRefusal refuse: (@Sendable (Refusal) -> Void)? = nil
+  ) throws -> XIVEDevice {
     guard let geometry = ESBGeometry(pageShift: pageSize.shift, pageCount: esbPages) else {
       throw DeviceError.invalid
     }
     let device = XIVEDevice(
       Configuration(
         sourceCount: sources, serverCount: maxVcpus, geometry: geometry,
-        supportsStoreEOI: storeEoi, sabotage: sabotage), onGuestError: tell)
+        supportsStoreEOI: storeEoi, sabotage: sabotage), onGuestError: tell,
+      onRefusal: refuse)
     for range in try create.map(SourceRange.init) {
       for number in range.range {
         try device.createSource(LISN(rawValue: number), isLSI: range.isLSI)

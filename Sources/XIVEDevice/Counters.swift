@@ -18,4 +18,11 @@ struct Counters: ~Copyable, Sendable {
   let hostEvents = StripedCounter()
   /// Ranges of pages that had to be dropped.
   let zaps = StripedCounter()
+  /// Events of eventfds, levels of lines and messages that were to be injected; those of them that hardware's sources
+  /// refused; ends of interrupts that were told.
+  let injections = StripedCounter()
+  let lines = StripedCounter()
+  let messages = StripedCounter()
+  let refusedInjections = StripedCounter()
+  let resampled = StripedCounter()
 }

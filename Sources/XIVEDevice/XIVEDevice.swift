@@ -1,4 +1,5 @@
 public import PagedDevice
+internal import Synchronization
 public import XIVEModel
 
 /// The memory side of an XIVE interrupt controller, as a paged device.
@@ -30,6 +31,8 @@ public final class XIVEDevice: PagedDevice {
   let counters = Counters()
   /// Counts what leaves the sources.
   let events: CountingRouter
+  /// Keeps events while the machine is stopped.
+  let holding: HoldingRouter
   /// Takes events to vCPUs.
   let router: Router
   /// What follows from that outside the controller.
@@ -41,21 +44,31 @@ public final class XIVEDevice: PagedDevice {
   /// How often each server has been given a vCPU.
   let connectCounts: AtomicTable<UInt32>
   let link = HostLink()
+  /// Where events come from that no page takes: eventfds, lines, messages.
+  let injection = OrderedMutex(.injection, Injection())
+  /// Sources are below this: what the device was started with, or less.
+  private let sourceCount: Atomic<UInt32>
+  /// Told once no lock is held, for a log may block.
+  private let refusals = Mutex<[Refusal]>([])
+  private let refuse: (@Sendable (Refusal) -> Void)?
 
   /// Creates a device without sources.
   /// - Parameters:
   ///   - configuration: its sizes and shapes.
   ///   - tell: hears of what guests do wrong, on whatever thread they do it; must not wait.
+  ///   - refuse: hears why a request was refused whose error number does not say it, on the thread that handles it.
   public convenience init(
-    _ configuration: Configuration, onGuestError tell: (@Sendable (GuestError) -> Void)? = nil
+    _ configuration: Configuration, onGuestError tell: (@Sendable (GuestError) -> Void)? = nil,
+    onRefusal refuse: (@Sendable (Refusal) -> Void)? = nil
   ) {
-    self.init(configuration, passingEventsTo: nil, onGuestError: tell)
+    self.init(configuration, passingEventsTo: nil, onGuestError: tell, onRefusal: refuse)
   }
 
   /// Creates a device whose events somebody watches.
   init(
     _ configuration: Configuration, passingEventsTo watcher: (any EventRouter)?,
-    onGuestError tell: (@Sendable (GuestError) -> Void)? = nil
+    onGuestError tell: (@Sendable (GuestError) -> Void)? = nil,
+    onRefusal refuse: (@Sendable (Refusal) -> Void)? = nil
   ) {
     let count = Int(configuration.sourceCount)
     let serverCount = Int(configuration.serverCount)
@@ -64,12 +77,16 @@ public final class XIVEDevice: PagedDevice {
     watch = DeliveryWatch(serverCount: serverCount, link, onGuestError: tell)
     let router = Router(sourceCount: count, serverCount: serverCount, observer: watch)
     self.router = router
-    events = CountingRouter(passingTo: watcher.map { BothRouters($0, router) } ?? router)
+    sources = SourceTable(count: count)
+    let holding = HoldingRouter(sources.cells, passingTo: router)
+    self.holding = holding
+    self.refuse = refuse
+    sourceCount = Atomic(configuration.sourceCount)
+    events = CountingRouter(passingTo: watcher.map { BothRouters($0, holding) } ?? holding)
     delivery = OrderedMutex(
       .configuration, DeliveryConfiguration(serverLimit: configuration.serverCount))
     connections = ConnectionTable(serverCount: serverCount)
     connectCounts = AtomicTable(count: serverCount, repeating: 0)
-    sources = SourceTable(count: count)
     engine = SourceEngine(
       cells: sources.cells, supportsStoreEOI: configuration.supportsStoreEOI, router: events)
     watched = WatchTable(count: count)
@@ -92,7 +109,7 @@ public final class XIVEDevice: PagedDevice {
   public func createSource(_ lisn: LISN, isLSI: Bool = false, isAsserted: Bool = false)
     throws(DeviceError)
   {
-    guard engine.cells.contains(lisn) else { throw .outOfRange }
+    guard lisn.rawValue < sourceLimit else { throw .outOfRange }
     sources.createBlock(of: lisn)
     delivery.withLock { assign(.masked, to: lisn, &$0) }
     perform(.create(isLSI: isLSI, isAsserted: isAsserted), on: lisn)
@@ -107,11 +124,37 @@ public final class XIVEDevice: PagedDevice {
     return word.backing == nil ? nil : word
   }
 
+  /// Sources are below this.
+  var sourceLimit: UInt32 {
+    get { sourceCount.load(ordering: .relaxed) }
+    set { sourceCount.store(newValue, ordering: .relaxed) }
+  }
+
+  /// The source of a number that an attribute or a request names; nil beyond the limit.
+  func source(_ number: UInt64) -> LISN? {
+    number < UInt64(sourceLimit) ? LISN(rawValue: UInt32(number)) : nil
+  }
+
+  /// Notes why a request is refused; whoever handles it calls ``tellRefusals()`` in the end.
+  func note(_ refusal: Refusal) {
+    if refuse != nil { refusals.withLock { $0.append(refusal) } }
+  }
+
+  /// Tells what was noted. Without any lock.
+  func tellRefusals() {
+    guard let refuse else { return }
+    let noted = refusals.withLock { noted in
+      defer { noted = [] }
+      return noted
+    }
+    noted.forEach(refuse)
+  }
+
   /// Performs one event on a source, forwards what follows, and refreshes its mapped pages.
   /// - Returns: the value that a load gives.
   @discardableResult
   func perform(_ event: SourceEvent, on lisn: LISN) -> UInt64 {
-    let value = engine.perform(event, on: lisn)
+    let value = mayEnd(event, lisn) ? end(event, lisn) : engine.perform(event, on: lisn)
     if event != .get { refresh(lisn) }
     return value
   }

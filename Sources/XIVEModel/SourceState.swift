@@ -1,6 +1,7 @@
 /// Everything that one interrupt source remembers, in the byte that its cell holds.
 ///
-/// PQ in bits 0-1, LSI in bit 2, asserted in bit 3, created in bit 4.
+/// PQ in bits 0-1, LSI in bit 2, asserted in bit 3, created in bit 4, latched in bit 5, raised in bit 6, shared in
+/// bit 7.
 public struct SourceState: RawRepresentable, Hashable, Sendable {
   /// The byte as it lies in memory.
   public private(set) var rawValue: UInt8
@@ -23,7 +24,7 @@ public struct SourceState: RawRepresentable, Hashable, Sendable {
     set { set(0b100, newValue) }
   }
 
-  /// Whether the device holds the line of a level-sensitive source.
+  /// Whether the device holds the line of a level-sensitive source, until it lets go.
   public var isAsserted: Bool {
     get { rawValue & 0b1000 != 0 }
     set { set(0b1000, newValue) }
@@ -34,6 +35,27 @@ public struct SourceState: RawRepresentable, Hashable, Sendable {
     get { rawValue & 0b1_0000 != 0 }
     set { set(0b1_0000, newValue) }
   }
+
+  /// Whether an event has left the source and waits at its door until the machine runs.
+  public var isLatched: Bool {
+    get { rawValue & 0b10_0000 != 0 }
+    set { set(0b10_0000, newValue) }
+  }
+
+  /// Whether the line is held by those who share it, until the guest ends the interrupt.
+  public var isRaised: Bool {
+    get { rawValue & 0b100_0000 != 0 }
+    set { set(0b100_0000, newValue) }
+  }
+
+  /// Whether somebody shares the line, or waits for the end of its interrupts.
+  public var isShared: Bool {
+    get { rawValue & 0b1000_0000 != 0 }
+    set { set(0b1000_0000, newValue) }
+  }
+
+  /// Whether anybody holds the line.
+  public var isLineHigh: Bool { isAsserted || isRaised }
 
   private mutating func set(_ bit: UInt8, _ value: Bool) {
     rawValue = value ? rawValue | bit : rawValue & ~bit
@@ -65,6 +87,20 @@ public enum SourceEvent: Hashable, Sendable {
   case restore
   /// The source is created or created again: off, keeping what it was told before.
   case create(isLSI: Bool, isAsserted: Bool)
+  /// Those who share the line raise it; or none of them holds it any more.
+  case raise, lower
+  /// Somebody begins, or the last one ends, to share the line.
+  case share, unshare
+  /// An event of the source stays at its door.
+  case latch
+  /// What stayed there goes on; the value is 1 where there was something.
+  case unlatch
+  /// The source is switched off, and what stayed at its door is dropped.
+  case disable
+  /// As that, and it is a message source again whose line nobody holds.
+  case startOver
+  /// The source gets the state that another one had; who shares its line is not part of that.
+  case replace(SourceState)
 }
 
 /// What an event did.
@@ -113,7 +149,7 @@ extension SourceState {
       isAsserted = isLSI
       return SourceOutcome()
     case .resume:
-      return SourceOutcome(forwards: isAsserted && fireLevel())
+      return SourceOutcome(forwards: isLineHigh && fireLevel())
     case .passThrough:
       let old = pq
       pq = old == .pending || old == .queued ? .queued : .pending
@@ -126,9 +162,44 @@ extension SourceState {
       isLSI = isLSI || lsi
       isAsserted = isAsserted || (lsi && asserted)
       isCreated = true
-      pq = .off
+      switchOff()
+      return SourceOutcome()
+    case .raise:
+      isRaised = true
+      return SourceOutcome(forwards: isLSI && fireLevel())
+    case .lower:
+      isRaised = false
+      return SourceOutcome()
+    case .share, .unshare:
+      isShared = event == .share
+      return SourceOutcome()
+    case .latch:
+      isLatched = true
+      return SourceOutcome()
+    case .unlatch:
+      let was = isLatched
+      isLatched = false
+      return SourceOutcome(value: was ? 1 : 0)
+    case .disable:
+      switchOff()
+      return SourceOutcome()
+    case .startOver:
+      switchOff()
+      isLSI = false
+      isAsserted = false
+      return SourceOutcome()
+    case .replace(let new):
+      let old = self
+      self = new
+      isRaised = old.isRaised
+      isShared = old.isShared
       return SourceOutcome()
     }
+  }
+
+  private mutating func switchOff() {
+    pq = .off
+    isLatched = false
   }
 
   private mutating func trigger() -> SourceOutcome {
@@ -142,7 +213,7 @@ extension SourceState {
     var bits = pq
     var forwards = bits.endOfInterrupt()
     pq = bits
-    if isAsserted, fireLevel() { forwards = true }
+    if isLineHigh, fireLevel() { forwards = true }
     return SourceOutcome(value: forwards ? 1 : 0, forwards: forwards)
   }
 

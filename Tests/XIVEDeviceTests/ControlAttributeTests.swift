@@ -75,7 +75,6 @@ struct ControlAttributeTests {
   func limit() throws {
     for (count, first) in [(UInt32(1), UInt64(1)), (3, 3), (4, 4), (5, 4), (16_384, 4)] {
       let rig = Rig(servers: 4)
-      try rig.set(control, serverCount, 2 as UInt32)
       try rig.set(control, serverCount, count)
       for server in [first, 5, 16_383, 16_384] {
         rig.expectNothing(.invalid) { () throws(DeviceError) in

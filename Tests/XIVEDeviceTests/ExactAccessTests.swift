@@ -51,7 +51,7 @@ struct ExactAccessTests {
   func noPage() {
     let rig = Rig()
     let offsets: [UInt64] = [
-      rig.offset(8, .trigger), 0x200_0004_0000, 0x300_0001_0000, 4 << 40, 0x1000 << 40,
+      rig.offset(8, .trigger), 0x200_0004_0000, 0x300_0001_0000, 4 << 40, 0x1000 << 40 + 8 * 16,
       0x1001 << 40, 1 << 62, .max - 7,
     ]
     for offset in offsets { rig.expectRefused(at: offset, byteCount: 8) }

@@ -285,7 +285,7 @@ extension Rig {
     let words = capability.memoryBytes + flags.memoryBytes + descriptor.memoryBytes
     let input = words + server.memoryBytes + [UInt8](repeating: 0, count: 80)
     var request = ControlRequest(
-      number: XIVEDevice.enableCapability, input: input, outputByteCount: 0, opener: opener,
+      number: VMRequest.enableCapability.rawValue, input: input, outputByteCount: 0, opener: opener,
       caller: memory)
     _ = try device.control(&request)
     return request.invalidation

@@ -304,7 +304,7 @@ struct PassthroughAttributeTests {
     let absent: [(UInt32, UInt64)] = [
       (Self.phb, 1_024), (Self.phb, 65_536), (Self.phb, .max), (Self.passthrough, 8),
       (Self.passthrough, .max), (Self.hwirq, attribute(1_024, 0)),
-      (Self.hwirq, attribute(0, 65_536)), (0x43, 0), (0x46, 0),
+      (Self.hwirq, attribute(0, 65_536)), (0x46, 0), (0x47, 0),
     ]
     let before = Snapshot(rig)
     for (group, attribute) in present { try rig.kvm(.has, group: group, attribute, by: Rig.reader) }

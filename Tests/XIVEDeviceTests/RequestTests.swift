@@ -12,7 +12,7 @@ struct RequestTests {
 
   /// Groups that the device does not have (yet).
   private static let unknownGroups: [UInt32] = [
-    0, 6, 0x3f, XIVE_GROUP_MSI, XIVE_GROUP_ADDRESS, XIVE_GROUP_TABLES, 0x4f, 0x52, 1 << 31, .max,
+    0, 6, 0x3f, XIVE_GROUP_TABLES, 0x47, 0x4f, 0x54, 1 << 31, .max,
   ]
 
   @Test("An unknown group is ENXIO, whatever is asked of it", arguments: unknownGroups)
@@ -36,7 +36,7 @@ struct RequestTests {
   func unknownRequest() {
     let rig = Rig()
     let known =
-      KVMRequest.allCases.map(\.rawValue) + Self.inlineRequests + [XIVEDevice.enableCapability]
+      KVMRequest.allCases.map(\.rawValue) + Self.inlineRequests + VMRequest.allCases.map(\.rawValue)
     let near = known.flatMap { number in (0..<32).map { number ^ 1 << $0 } }
     for number in near + [0, .max, 0x4020_ae60] where !known.contains(number) {
       rig.expectRefused(.unknownRequest) { () throws(DeviceError) in
@@ -50,7 +50,7 @@ struct RequestTests {
     let rig = Rig()
     let requests =
       KVMRequest.allCases.map { ($0.rawValue, 24) } + Self.inlineRequests.map { ($0, 128) }
-      + [(XIVEDevice.enableCapability, 104)]
+      + VMRequest.allCases.map { ($0.rawValue, Int($0.rawValue >> 16 & 0x3fff)) }
     for (number, size) in requests {
       for count in 0...256 where count != size {
         rig.expectRefused(.invalid) { () throws(DeviceError) in
@@ -180,7 +180,7 @@ struct InfoTests {
     }
   }
 
-  private static let others: [UInt64] = [4, 5, 1 << 32, .max]
+  private static let others: [UInt64] = [5, 6, 1 << 32, .max]
 
   @Test("No other attribute exists, and none can be set", arguments: others)
   func unknownAttribute(attribute: UInt64) {

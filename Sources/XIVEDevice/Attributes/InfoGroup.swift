@@ -7,7 +7,7 @@ struct InfoGroup: AttributeGroup {
   unowned let device: XIVEDevice
 
   func has(_ attribute: UInt64) -> Bool {
-    attribute <= UInt64(XIVE_INFO_GUEST_ERRORS)
+    attribute <= UInt64(XIVE_INFO_INJECTION)
   }
 
   func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
@@ -16,8 +16,20 @@ struct InfoGroup: AttributeGroup {
     case UInt64(XIVE_INFO_COUNTERS): try payload.write(counters)
     case UInt64(XIVE_INFO_DELIVERY): try payload.write(delivery)
     case UInt64(XIVE_INFO_GUEST_ERRORS): try payload.write(device.watch.guestErrors.info)
+    case UInt64(XIVE_INFO_INJECTION): try payload.write(injection)
     default: throw .noSuchAttribute
     }
+  }
+
+  private var injection: xive_info_injection {
+    var info = xive_info_injection()
+    info.irqfds = device.injection.withLock { UInt64($0.irqfds.count) }
+    info.injected = device.counters.injections.value
+    info.lines = device.counters.lines.value
+    info.messages = device.counters.messages.value
+    info.refused = device.counters.refusedInjections.value
+    info.resampled = device.counters.resampled.value
+    return info
   }
 
   private var geometry: xive_info_geometry {

@@ -42,7 +42,7 @@ struct PassthroughGroup: AttributeGroup {
   }
 
   private func lisn(_ attribute: UInt64) throws(DeviceError) -> LISN {
-    guard attribute < UInt64(device.configuration.sourceCount) else { throw .outOfRange }
-    return LISN(rawValue: UInt32(attribute))
+    guard let lisn = device.source(attribute) else { throw .outOfRange }
+    return lisn
   }
 }

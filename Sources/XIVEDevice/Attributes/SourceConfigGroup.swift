@@ -9,7 +9,7 @@ internal import XIVEModel
 struct SourceConfigGroup: AttributeGroup {
   unowned let device: XIVEDevice
 
-  func has(_ attribute: UInt64) -> Bool { attribute < UInt64(device.configuration.sourceCount) }
+  func has(_ attribute: UInt64) -> Bool { device.source(attribute) != nil }
 
   func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
     -> Invalidation?
@@ -33,7 +33,7 @@ struct SourceConfigGroup: AttributeGroup {
 struct SourceSyncGroup: AttributeGroup {
   unowned let device: XIVEDevice
 
-  func has(_ attribute: UInt64) -> Bool { attribute < UInt64(device.configuration.sourceCount) }
+  func has(_ attribute: UInt64) -> Bool { device.source(attribute) != nil }
 
   func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
     -> Invalidation?
@@ -47,9 +47,7 @@ struct SourceSyncGroup: AttributeGroup {
 extension XIVEDevice {
   /// The source that an attribute names: its block must exist (`ENOENT`), and it must have been created (`EINVAL`).
   fileprivate func createdSource(_ attribute: UInt64) throws(DeviceError) -> LISN {
-    guard attribute < UInt64(configuration.sourceCount) else { throw .notFound }
-    let lisn = LISN(rawValue: UInt32(attribute))
-    guard sources.hasBlock(of: lisn) else { throw .notFound }
+    guard let lisn = source(attribute), sources.hasBlock(of: lisn) else { throw .notFound }
     guard backingWord(of: lisn) != nil else { throw .invalid }
     return lisn
   }

@@ -10,12 +10,12 @@ internal import XIVEModel
 struct SourceGroup: AttributeGroup {
   unowned let device: XIVEDevice
 
-  func has(_ attribute: UInt64) -> Bool { lisn(attribute) != nil }
+  func has(_ attribute: UInt64) -> Bool { device.source(attribute) != nil }
 
   func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
     -> Invalidation?
   {
-    guard let lisn = lisn(attribute) else { throw .outOfRange }
+    guard let lisn = device.source(attribute) else { throw .outOfRange }
     // The block comes into being before the value is read, and stays when that fails, as in the kernel.
     device.sources.createBlock(of: lisn)
     let value = try payload.read(UInt64.self)
@@ -24,10 +24,5 @@ struct SourceGroup: AttributeGroup {
       isLSI: value & UInt64(KVM_XIVE_LEVEL_SENSITIVE) != 0,
       isAsserted: value & UInt64(KVM_XIVE_LEVEL_ASSERTED) != 0)
     return nil
-  }
-
-  private func lisn(_ attribute: UInt64) -> LISN? {
-    attribute < UInt64(device.configuration.sourceCount)
-      ? LISN(rawValue: UInt32(attribute)) : nil
   }
 }

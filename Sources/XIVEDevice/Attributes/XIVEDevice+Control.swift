@@ -12,16 +12,17 @@ extension XIVEDevice {
   /// - Returns: 0.
   /// - Throws: the attribute's error; ``/PagedDevice/DeviceError/unknownRequest`` for any other number.
   public func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
+    defer { tellRefusals() }
     switch request.number {
     case AttributeRequest.kvmSet: try pointerAttribute(&request, .set)
     case AttributeRequest.kvmGet: try pointerAttribute(&request, .get)
     case AttributeRequest.kvmHas: try pointerAttribute(&request, .has)
-    case Self.enableCapability:
-      guard request.input.count == Int(request.number >> 16 & 0x3fff) else { throw .invalid }
-      try enableCapability(&request)
     case xive_set_attr_request: try inlineAttribute(&request, .set)
     case xive_get_attr_request: try inlineAttribute(&request, .get)
-    default: throw .unknownRequest
+    default:
+      guard let known = VMRequest(rawValue: request.number) else { throw .unknownRequest }
+      guard request.input.count == known.inputByteCount else { throw .invalid }
+      return try perform(known, &request)
     }
     return 0
   }
@@ -33,8 +34,10 @@ extension XIVEDevice {
   /// - Parameters:
   ///   - number: the request's number.
   ///   - input: its bytes.
-  /// - Returns: true for inline sets of groups PASSTHROUGH, of short runs, and HWIRQ, of single interrupts.
+  /// - Returns: true for inline sets of groups PASSTHROUGH, of short runs, and HWIRQ, of single interrupts; for lines
+  ///   and messages.
   public func isPrompt(_ number: UInt32, _ input: RawSpan) -> Bool {
+    if VMRequest(rawValue: number)?.isPrompt == true { return true }
     guard number == xive_set_attr_request, input.byteCount == MemoryLayout<xive_attr>.size else {
       return false
     }
@@ -58,8 +61,14 @@ extension XIVEDevice {
     guard request.input.count == AttributeRequest.kvmByteCount else { throw .invalid }
     var payload = AttributePayload(
       .pointer(request.input.value(at: 16)), of: request.caller)
-    request.invalidation = try perform(
-      verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
+    do {
+      request.invalidation = try perform(
+        verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
+    } catch {
+      let isNull = request.input.value(at: 16) as UInt64 == 0
+      if error == .badAddress, !isNull { note(.unreachableMemory(of: request.caller.name)) }
+      throw error
+    }
   }
 
   private func inlineAttribute(_ request: inout ControlRequest, _ verb: Verb) throws(DeviceError) {
@@ -102,6 +111,10 @@ extension XIVEDevice {
     case XIVE_GROUP_PHB: PHBGroup(device: self)
     case XIVE_GROUP_PASSTHROUGH: PassthroughGroup(device: self)
     case XIVE_GROUP_HWIRQ: HardwareGroup(device: self)
+    case XIVE_GROUP_MSI: MessageGroup(device: self)
+    case XIVE_GROUP_ADDRESS: AddressGroup(device: self)
+    case XIVE_GROUP_MACHINE: MachineGroup(device: self)
+    case XIVE_GROUP_VP: VPGroup(device: self)
     case XIVE_GROUP_MEMORY: MemoryGroup(device: self)
     case XIVE_GROUP_END: ENDGroup(device: self)
     case XIVE_GROUP_INFO: InfoGroup(device: self)

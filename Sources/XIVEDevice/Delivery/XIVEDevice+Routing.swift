@@ -145,39 +145,37 @@ extension XIVEDevice {
     }
   }
 
-  /// Limits the servers, before the first vCPU is connected.
-  ///
-  /// Source: Linux `arch/powerpc/kvm/book3s_xive.c`, `kvmppc_xive_set_nr_servers`: more than there is room for is
-  /// taken for that.
-  func setServerLimit(_ count: UInt32) throws(DeviceError) {
-    guard (1...UInt32(Server.maximumCount)).contains(count) else { throw .invalid }
-    try delivery.withLock { state throws(DeviceError) in
-      guard !state.hasBegun else { throw .busy }
-      state.serverLimit = min(count, configuration.serverCount)
-    }
-  }
-
-  /// Masks all sources and disables all queues; sources, vCPUs and mappings stay.
+  /// Masks all sources and disables all queues; sources, vCPUs and mappings stay. Without a vCPU the machine starts
+  /// over.
   ///
   /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_reset`. Differs: PQ becomes 01 also where a
-  /// source was masked already.
+  /// source was masked already; the kernel's device starts over when it is created again.
   func resetDelivery() {
+    let startsOver = delivery.withLock { $0.servers.isEmpty }
     // Block by block: to poll and to close a descriptor take the lock, where nobody else may be reading requests.
     let count = Int(configuration.sourceCount)
     for first in stride(from: 0, to: count, by: SourceTable.blockSize) {
       let block = first..<min(first + SourceTable.blockSize, count)
-      delivery.withLock { state in block.forEach { reset(LISN(rawValue: UInt32($0)), &state) } }
+      delivery.withLock { state in
+        block.forEach { reset(LISN(rawValue: UInt32($0)), startsOver: startsOver, &state) }
+      }
     }
     delivery.withLock { _ in router.disableENDs { _ in true } }
+    if startsOver { startOver() }
     synchronize()
   }
 
-  /// Masks a source, where it exists, and switches it off.
-  private func reset(_ lisn: LISN, _ state: inout DeliveryConfiguration) {
+  /// Masks a source, where it exists, and switches it off; one that starts over is a message source again, unless its
+  /// line is shared.
+  private func reset(
+    _ lisn: LISN, startsOver: Bool, _ state: inout DeliveryConfiguration
+  ) {
     gate.pass(stripe: Int(lisn.rawValue)) {
       guard let page = served(lisn, .management, by: sources.backings[lisn]) else { return }
       assign(.masked, to: lisn, &state)
-      perform(.set(.off), on: page)
+      if !page.isOwn { perform(.set(.off), on: page) }
+      let startsOver = startsOver && !engine.cells.state(of: lisn).isShared
+      perform(startsOver ? .startOver : .disable, on: lisn)
     }
   }
 

@@ -18,7 +18,8 @@ extension XIVEDevice {
       guard !connections.isConnected(server) else { throw .exists }
       state.hasBegun = true
       state.servers[opener.id] = server
-      router.presenter.connect(server)
+      router.presenter.connect(
+        server, restoring: state.parkedVPs.removeValue(forKey: server))
       connectCounts[Int(server.rawValue)].wrappingAdd(1, ordering: .sequentiallyConsistent)
       connections.publish(state.servers, server, isConnected: true, draining: gate)
       return state.waiters.removeValue(forKey: opener.id)
@@ -32,6 +33,7 @@ extension XIVEDevice {
   /// - Parameter opener: the descriptor that has gone.
   /// - Returns: the TIMA pages of its vCPU; nil when it had none.
   public func closed(_ opener: Opener) -> Invalidation? {
+    deassignAll(of: opener)
     let server = delivery.withLock { state -> Server? in
       state.waiters[opener.id] = nil
       guard let server = state.servers.removeValue(forKey: opener.id) else { return nil }

@@ -18,6 +18,7 @@ extension XIVEDevice {
   public func load(at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener)
     throws(DeviceError)
   {
+    if let place = stateOffset(offset) { return try loadState(at: place, into: &bytes) }
     let target = try target(at: offset, byteCount: bytes.byteCount)
     let byteCount = bytes.byteCount
     let value =
@@ -56,6 +57,10 @@ extension XIVEDevice {
   /// - Throws: ``/PagedDevice/DeviceError/invalid`` for a size or offset that no page takes,
   ///   ``/PagedDevice/DeviceError/badDescriptor`` without write permission.
   public func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
+    if let place = stateOffset(offset) {
+      guard opener.isWritable else { throw .badDescriptor }
+      return try storeState(bytes, at: place)
+    }
     let target = try target(at: offset, byteCount: bytes.byteCount)
     guard opener.isWritable else { throw .badDescriptor }
     let value = bytes.bigEndianValue

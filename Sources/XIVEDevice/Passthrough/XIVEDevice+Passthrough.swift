@@ -61,7 +61,7 @@ extension XIVEDevice {
   /// Checks the sources of a run.
   func check(_ count: UInt32, from first: LISN) throws(DeviceError) {
     guard count > 0 else { throw .invalid }
-    guard UInt64(first.rawValue) + UInt64(count) <= UInt64(configuration.sourceCount) else {
+    guard UInt64(first.rawValue) + UInt64(count) <= UInt64(sourceLimit) else {
       throw .outOfRange
     }
   }

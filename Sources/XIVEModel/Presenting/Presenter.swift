@@ -8,7 +8,7 @@
 public struct Presenter: ~Copyable, Sendable {
   private let threads: LockedTable<TIMA>
   private let contexts: LockedTable<Void>
-  private let targets: LockedTable<NVT>
+  let targets: LockedTable<NVT>
   private let observer: any DeliveryObserver
 
   /// Creates threads as reset leaves them, without contexts, and NVTs that are not valid.
@@ -26,13 +26,18 @@ public struct Presenter: ~Copyable, Sendable {
   // MARK: - vCPUs
 
   /// Lets a vCPU take part: its registers are as after reset, its NVT is valid, and its OS context is pushed.
-  /// - Parameter server: a thread of the table; nobody else may connect or disconnect it meanwhile.
-  public func connect(_ server: Server) {
+  /// - Parameters:
+  ///   - server: a thread of the table; nobody else may connect or disconnect it meanwhile.
+  ///   - state: what its OS ring begins with, as ``savedState(of:)`` gives it; nil: as reset leaves it.
+  public func connect(_ server: Server, restoring state: UInt64? = nil) {
     changeContexts(of: server) {
       for ring in TIMARing.allCases { setWord2(0, of: TIMAPlace(server: server, ring: ring)) }
-      update(server) { $0 = TIMA() }
+      update(server) { tima in
+        tima = TIMA()
+        if let state { tima.os.restore(state) }
+      }
       for target in [NVTIndex(server), NVTIndex(physicalThreadOf: server)] {
-        if let target { targets.withLock(Int(target.rawValue)) { $0.isValid = true } }
+        if let target { accept(target) }
       }
       push(RingState.valid | NVTIndex(server).rawValue, to: TIMAPlace(server: server, ring: .os))
     }
@@ -128,7 +133,7 @@ public struct Presenter: ~Copyable, Sendable {
   /// Gives a ring a context. What the NVT has kept comes with it, and what the ring itself holds is presented again.
   ///
   /// Source: QEMU `hw/intc/xive.c`, `xive_tm_push_os_ctx`, `xive_tctx_need_resend`.
-  private func push(_ word2: UInt32, to place: TIMAPlace) {
+  func push(_ word2: UInt32, to place: TIMAPlace) {
     setWord2(word2, of: place)
     guard place.ring == .os, word2 & RingState.valid != 0 else { return }
     let backlog = number(word2, place).flatMap { takeBacklog(of: $0) }
@@ -158,7 +163,7 @@ public struct Presenter: ~Copyable, Sendable {
   }
 
   /// Replaces a ring's word 2: it no longer answers to its old number, and does to the new one.
-  private func setWord2(_ word: UInt32, of place: TIMAPlace) {
+  func setWord2(_ word: UInt32, of place: TIMAPlace) {
     let old = threads.withLock(index(place.server)) { $0[place.ring].word2 }
     let before = number(old, place)
     let after = number(word, place)
@@ -193,7 +198,7 @@ public struct Presenter: ~Copyable, Sendable {
 
   private func contains(_ target: NVTIndex) -> Bool { Int(target.rawValue) < targets.count }
 
-  private func changeContexts<Result>(of server: Server, _ body: () -> Result) -> Result {
+  func changeContexts<Result>(of server: Server, _ body: () -> Result) -> Result {
     contexts.withLock(index(server)) { _ in body() }
   }
 
@@ -239,7 +244,7 @@ public struct Presenter: ~Copyable, Sendable {
 
   /// Changes a thread's registers and tells of what follows.
   @discardableResult
-  private func update<Result>(_ server: Server, _ body: (inout TIMA) -> Result) -> Result {
+  func update<Result>(_ server: Server, _ body: (inout TIMA) -> Result) -> Result {
     var result: Result?
     if updateQuietly(server, { result = body(&$0) }) { observer.lineRaised(server) }
     guard let result else { preconditionFailure("the body has run") }

@@ -18,6 +18,8 @@ public enum LockRank: Int, CaseIterable, Sendable {
   case transitions
   /// The stores that have been found in written-back images.
   case ledger
+  /// Which eventfds raise which lines, and where messages go.
+  case injection
   /// Which contexts a thread has pushed.
   case context
   /// One END.

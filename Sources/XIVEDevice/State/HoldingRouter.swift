@@ -1,0 +1,36 @@
+internal import Synchronization
+internal import XIVEModel
+
+/// Passes events on while the machine runs; while it is stopped they stay at their sources' doors.
+///
+/// All who forward are inside the gate: once it has been drained after ``isRunning`` was changed, everybody has seen
+/// that. Safe from any thread; no lock.
+final class HoldingRouter: EventRouter {
+  private let cells: SourceCells
+  private let next: Router
+  private let running = Atomic<Bool>(true)
+
+  init(_ cells: SourceCells, passingTo next: Router) {
+    self.cells = cells
+    self.next = next
+  }
+
+  /// Whether events are passed on.
+  var isRunning: Bool {
+    get { running.load(ordering: .sequentiallyConsistent) }
+    set { running.store(newValue, ordering: .sequentiallyConsistent) }
+  }
+
+  func forward(_ lisn: LISN) {
+    if isRunning { next.forward(lisn) } else { _ = cells.perform(.latch, on: lisn) }
+  }
+
+  /// Passes on what has stayed at a source's door.
+  func release(_ lisn: LISN) {
+    // A look first: most doors are clear, and taking writes the cell.
+    guard cells.state(of: lisn).isLatched, cells.perform(.unlatch, on: lisn).value == 1 else {
+      return
+    }
+    forward(lisn)
+  }
+}
