@@ -34,9 +34,8 @@ extension XIVEDevice {
   /// Sets the level of a source's line; to a message source level 1 is a trigger.
   /// - Returns: whether an event left the source.
   func setLine(of lisn: LISN, to isHigh: Bool) throws(DeviceError) -> Bool {
-    let source = try injectable(lisn)
+    _ = try injectable(lisn)
     counters.lines.add(1, stripe: Int(lisn.rawValue))
-    guard isHigh || source.isLSI else { return false }
     guard let forwards = inject(isHigh ? .assert : .deassert, into: lisn) else {
       note(.mappedToHardware(lisn))
       throw .invalid

@@ -19,12 +19,13 @@ extension XIVEDevice {
     case .signalMSI: return try signalMessage(request) ? 1 : 0
     case .getOneRegister:
       let address = try vpRegister(request)
+      let state = try vp(of: request.opener)
       try reaching(request) { () throws(DeviceError) in
-        try request.caller.write(
-          vp(of: request.opener).bigEndian.bytes + UInt64(0).bytes, at: address)
+        try request.caller.write(state.bigEndian.bytes + UInt64(0).bytes, at: address)
       }
     case .setOneRegister:
       let address = try vpRegister(request)
+      // Before anybody asks whether there is a vCPU, as in the kernel.
       let state = try reaching(request) { () throws(DeviceError) -> UInt64 in
         try request.caller.read(at: address, byteCount: 16).value(at: 0)
       }
@@ -61,13 +62,13 @@ extension XIVEDevice {
       request.opener, to: Server(rawValue: UInt32(clamping: server)))
   }
 
-  /// Checks a request for a register.
+  /// Where in the caller the value of the register is that it asks for.
   ///
-  /// Source: Linux `arch/powerpc/kvm/book3s.c`, `kvmppc_get_one_reg`, `KVM_REG_PPC_VP_STATE`.
-  /// - Returns: where in the caller its value is.
+  /// Source: Linux `arch/powerpc/kvm/powerpc.c`, `kvm_vcpu_ioctl_set_one_reg`; `book3s.c`, `kvmppc_get_one_reg`,
+  /// `KVM_REG_PPC_VP_STATE`.
+  /// - Throws: ``/PagedDevice/DeviceError/invalid`` for any other register.
   private func vpRegister(_ request: ControlRequest) throws(DeviceError) -> UInt64 {
     guard request.input.value(at: 0) as UInt64 == XIVE_REG_VP_STATE else { throw .invalid }
-    _ = try vp(of: request.opener)
     return request.input.value(at: 8)
   }
 
