@@ -108,7 +108,7 @@ private struct HotplugReport: Decodable {
     var process = try ChildProcess(
       Built.path("xive"), ["bench", "hotplug", "--quick", "--json", "--baseline", baseline])
     var text = ""
-    while let line = process.line(within: 100_000) { text += line + "\n" }
+    while let line = process.line(within: 600_000) { text += line + "\n" }
     guard process.exitCode(within: 10_000) == 0 else { throw SupportFailure("failed: \(text)") }
     self = try JSONDecoder().decode(HotplugReport.self, from: Data(text.utf8))
   }
