@@ -1,5 +1,5 @@
 public import SystemCalls
-internal import SystemPackage
+public import SystemPackage
 
 /// An open device file: exact loads and stores, control requests, and mappings.
 ///
@@ -30,8 +30,9 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
   }
 
   /// Makes another descriptor of the same open file; children do not inherit it by `exec`.
+  /// - Parameter other: the descriptor; what the device keeps for it lasts until both are closed.
   /// - Throws: the error of `fcntl`.
-  init(duplicating other: borrowing DeviceDescriptor) throws(Errno) {
+  public init(duplicating other: borrowing DeviceDescriptor) throws(Errno) {
     file = try other.file.duplicate()
     pageByteCount = other.pageByteCount
     isWritable = other.isWritable

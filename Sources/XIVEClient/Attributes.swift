@@ -8,10 +8,7 @@ extension DeviceDescriptor {
   func setAttribute<Value: BitwiseCopyable>(_ group: UInt32, _ attribute: UInt64, _ value: Value)
     throws(DeviceClientError)
   {
-    var request = xive_attr.bytes(group, attribute)
-    unsafe withUnsafeBytes(of: value) { bytes in
-      unsafe request.replaceSubrange(xive_attr.data..<xive_attr.data + bytes.count, with: bytes)
-    }
+    var request = xive_attr.bytes(group, attribute, value)
     try control(xive_set_attr_request, &request)
   }
 
@@ -19,7 +16,15 @@ extension DeviceDescriptor {
   func attribute<Value: BitwiseCopyable>(_ group: UInt32, _ attribute: UInt64)
     throws(DeviceClientError) -> Value
   {
-    var request = xive_attr.bytes(group, attribute)
+    // Most have no query: zeros.
+    try self.attribute(group, attribute, of: UInt64(0))
+  }
+
+  /// Gets an attribute's value for a query that takes its place.
+  func attribute<Value: BitwiseCopyable>(
+    _ group: UInt32, _ attribute: UInt64, of query: some BitwiseCopyable
+  ) throws(DeviceClientError) -> Value {
+    var request = xive_attr.bytes(group, attribute, query)
     try control(xive_get_attr_request, &request)
     return unsafe request.withUnsafeBytes { bytes in
       unsafe bytes.loadUnaligned(fromByteOffset: xive_attr.data, as: Value.self)
@@ -32,6 +37,16 @@ extension DeviceDescriptor {
     _ words: (Errno) -> XIVEClientError?
   ) throws(XIVEClientError) {
     do { try setAttribute(group, attribute, value) } catch {
+      throw words(error.errno) ?? .device(error)
+    }
+  }
+
+  /// Gets an attribute for a query; `words` as above.
+  func get<Value: BitwiseCopyable>(
+    _ group: UInt32, _ attribute: UInt64, _ query: some BitwiseCopyable,
+    _ words: (Errno) -> XIVEClientError?
+  ) throws(XIVEClientError) -> Value {
+    do { return try self.attribute(group, attribute, of: query) } catch {
       throw words(error.errno) ?? .device(error)
     }
   }
@@ -50,10 +65,16 @@ extension xive_attr {
   /// Where the payload begins.
   fileprivate static let data = 16
 
-  fileprivate static func bytes(_ group: UInt32, _ attribute: UInt64) -> [UInt8] {
+  fileprivate static func bytes(_ group: UInt32, _ attribute: UInt64, _ value: some BitwiseCopyable)
+    -> [UInt8]
+  {
     var request = xive_attr()
     request.group = group
     request.attr = attribute
-    return unsafe withUnsafeBytes(of: request) { bytes in unsafe [UInt8](bytes) }
+    var bytes = unsafe withUnsafeBytes(of: request) { bytes in unsafe [UInt8](bytes) }
+    unsafe withUnsafeBytes(of: value) { value in
+      unsafe bytes.replaceSubrange(data..<data + value.count, with: value)
+    }
+    return bytes
   }
 }

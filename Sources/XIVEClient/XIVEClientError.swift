@@ -49,6 +49,8 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   case access(offset: UInt64, byteCount: Int)
   /// A vCPU, a queue, a route or guest memory was refused.
   case delivery(DeliveryError)
+  /// The machine's set-up, or its state, was refused.
+  case machine(MachineError)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
@@ -62,6 +64,7 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .plug(_, let error), .halfPlugged(_, let error): error
     case .phbShape(_, let shape): shape.irqCount == 0 ? .invalidArgument : .argListTooLong
     case .delivery(let error): error.errno
+    case .machine(let error): error.errno
     case .access, .window, .value, .operation, .notCreated, .cannotMap, .emptyRun, .outsideWindow:
       .invalidArgument
     }
@@ -107,6 +110,7 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
       "offset 0x\(String(offset, radix: 16)): takes no access of \(count) bytes: an ESB page takes 8, "
         + "a TIMA page 1, 2, 4 or 8, all of them aligned"
     case .delivery(let error): error.description
+    case .machine(let error): error.description
     }
   }
 
