@@ -51,6 +51,8 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   case delivery(DeliveryError)
   /// The machine's set-up, or its state, was refused.
   case machine(MachineError)
+  /// An irqfd, a line or a message was refused.
+  case injection(InjectionError)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
@@ -65,6 +67,7 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .phbShape(_, let shape): shape.irqCount == 0 ? .invalidArgument : .argListTooLong
     case .delivery(let error): error.errno
     case .machine(let error): error.errno
+    case .injection(let error): error.errno
     case .access, .window, .value, .operation, .notCreated, .cannotMap, .emptyRun, .outsideWindow:
       .invalidArgument
     }
@@ -111,6 +114,7 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
         + "a TIMA page 1, 2, 4 or 8, all of them aligned"
     case .delivery(let error): error.description
     case .machine(let error): error.description
+    case .injection(let error): error.description
     }
   }
 
