@@ -121,6 +121,24 @@ public func xive_client_vcpu_end_of_level_interrupt(
   }
 }
 
+/// Loads the state that the vCPU takes along.
+@c @implementation
+public func xive_client_vcpu_state(_ vcpu: OpaquePointer, _ ring: UnsafeMutablePointer<UInt64>)
+  -> CInt
+{
+  unsafe vcpuStatus(vcpu) { vcpu throws(XIVEClientError) in
+    unsafe ring.pointee = try vcpu.state().w01
+  }
+}
+
+/// Replaces the state that the vCPU takes along.
+@c @implementation
+public func xive_client_vcpu_set_state(_ vcpu: OpaquePointer, _ ring: UInt64) -> CInt {
+  unsafe vcpuStatus(vcpu) { vcpu throws(XIVEClientError) in
+    try vcpu.setState(RingState(w01: ring))
+  }
+}
+
 // MARK: - Scheduling
 
 /// Pushes a server's OS context.

@@ -69,7 +69,7 @@ public enum DeliveryError: Error, Hashable, Sendable, CustomStringConvertible {
       "queue of \(count) bytes at byte \(offset) of guest memory of \(memory) bytes: must be a power of "
         + "two from 4096 on, and lie in it"
     case .serverCount(let count, .resourceBusy):
-      "\(count) servers: vCPUs have connected: set it before the first does"
+      "\(count) servers: another number is set, or a vCPU has connected: set it once, before the first does"
     case .serverCount(let count, _):
       "\(count) servers: a device has 1 to \(Server.maximumCount)"
     case .end(let index, let error): "END \(index): \(error.endReason)"

@@ -188,11 +188,12 @@ extension XIVEDescriptor {
   /// - Throws: ``XIVEClientError``.
   public func syncQueues() throws(XIVEClientError) { try control(KVM_DEV_XIVE_EQ_SYNC, UInt64(0)) }
 
-  /// Masks all sources and disables all queues; sources and mappings stay.
+  /// Masks all sources and disables all queues; sources and mappings stay. While no vCPU is connected the machine
+  /// starts over: memory, addresses, limits, routes of messages and the states of vCPUs are forgotten as well.
   /// - Throws: ``XIVEClientError``.
   public func reset() throws(XIVEClientError) { try control(KVM_DEV_XIVE_RESET, UInt64(0)) }
 
-  /// Limits server numbers, before the first vCPU connects.
+  /// Limits server numbers, once, before the first vCPU connects.
   /// - Parameter count: server numbers are below it.
   /// - Throws: ``DeliveryError/serverCount(_:_:)``.
   public func setServerCount(_ count: UInt32) throws(XIVEClientError) {

@@ -86,7 +86,7 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   ///   - lisn: the source.
   ///   - isLSI: whether it is level-sensitive.
   ///   - isAsserted: whether its line is held from the start.
-  /// - Throws: ``XIVEClientError/noSuchSource(_:count:)`` beyond the device's sources.
+  /// - Throws: ``XIVEClientError/noSuchSource(_:count:)`` beyond the device's sources, or those that were set.
   public func createSource(_ lisn: LISN, isLSI: Bool = false, isAsserted: Bool = false)
     throws(XIVEClientError)
   {
@@ -94,8 +94,8 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
     let value =
       (isLSI ? UInt64(KVM_XIVE_LEVEL_SENSITIVE) : 0)
       | (isAsserted ? UInt64(KVM_XIVE_LEVEL_ASSERTED) : 0)
-    try wrap { () throws(DeviceClientError) in
-      try device.setAttribute(UInt32(KVM_DEV_XIVE_GRP_SOURCE), UInt64(lisn.rawValue), value)
+    try device.set(UInt32(KVM_DEV_XIVE_GRP_SOURCE), UInt64(lisn.rawValue), value) { error in
+      error == .argListTooLong ? noSuchSource(lisn) : nil
     }
   }
 

@@ -46,6 +46,8 @@ typedef struct xive_client_memory xive_client_memory;
 typedef struct xive_client_queue xive_client_queue;
 /// A vCPU: a descriptor that is connected to a server.
 typedef struct xive_client_vcpu xive_client_vcpu;
+/// An eventfd that the device waits for, or one that it raises at the end of an interrupt.
+typedef struct xive_client_irqfd xive_client_irqfd;
 
 /// Why the last call on this thread that failed did so: one line that names the object, or an empty
 /// string before any failure. Valid until the next call on this thread that fails.
@@ -257,11 +259,12 @@ int xive_client_sync_source(const xive_client *client, uint32_t lisn);
 /// Waits until all events have reached their queues.
 int xive_client_sync_queues(const xive_client *client);
 
-/// Masks all sources and disables all queues; sources and mappings stay.
+/// Masks all sources and disables all queues; sources and mappings stay. While no vCPU is connected the
+/// machine starts over, as KVM_DEV_XIVE_RESET in xive.h says.
 int xive_client_reset(const xive_client *client);
 
-/// Limits server numbers to those below `count`. EBUSY after the first vCPU has connected; EINVAL for 0
-/// and for more than any device has.
+/// Limits server numbers to those below `count`, once: EBUSY for another number, and after the first vCPU
+/// has connected; EINVAL for 0 and for more than any device has.
 int xive_client_set_server_count(const xive_client *client, uint32_t count);
 
 /// Asks for an END, or sets it, word by word: group 0x51, for what a queue's configuration does not
@@ -342,6 +345,13 @@ int xive_client_vcpu_end_of_interrupt(
 int xive_client_vcpu_end_of_level_interrupt(
   const xive_client_vcpu *vcpu, uint32_t lisn, bool *XIVE_CLIENT_NULLABLE again);
 
+/// Loads the state that the vCPU takes along when it is moved, or replaces it: KVM_GET_ONE_REG and
+/// KVM_SET_ONE_REG of XIVE_REG_VP_STATE. `ring`: its OS ring with its NVT's backlog, as
+/// xive_client_vcpu_ring() has it. EFAULT when the server may not reach this process's memory;
+/// xive_client_vp_state() needs none of it.
+int xive_client_vcpu_state(const xive_client_vcpu *vcpu, uint64_t *ring);
+int xive_client_vcpu_set_state(const xive_client_vcpu *vcpu, uint64_t ring);
+
 // MARK: - Scheduling. What a VMM does with any server's context, on any client. EINVAL for a server
 // beyond the device's.
 
@@ -357,6 +367,105 @@ int xive_client_pull_context(
 /// is not connected.
 int xive_client_context(
   const xive_client *client, uint32_t server, uint64_t *ring, bool *is_pushed);
+
+// MARK: - Machine. Its size and addresses are set up once, before they are used; a reset while no vCPU is
+// connected forgets them. EBADF for a change when not writable.
+
+/// Limits source numbers to those below `count`. EBUSY for another number than the one that is set, and
+/// when a source from there on exists; E2BIG for more than the device was started with; EINVAL for 0.
+int xive_client_set_source_count(const xive_client *client, uint32_t count);
+
+/// How many sources and servers there are: what was set, or what the device was started with.
+int xive_client_source_count(const xive_client *client, uint32_t *count);
+int xive_client_server_count(const xive_client *client, uint32_t *count);
+
+/// Tells where a guest sees the TIMA or the ESB pages. `window`: XIVE_ADDRESS_* (EINVAL for others).
+/// EINVAL for an address that is not a multiple of the device page, and for a window that ends beyond
+/// 2^64 or overlaps the other one; EEXIST when it is set; EBUSY after the first vCPU has connected.
+int xive_client_set_address(const xive_client *client, uint32_t window, uint64_t address);
+
+/// Where a guest sees the TIMA or the ESB pages. ENXIO while that is not set; EINVAL as above.
+int xive_client_address(const xive_client *client, uint32_t window, uint64_t *address);
+
+/// Stops the machine, or lets it run again. While it is stopped events stay at their sources, and are
+/// delivered, once, when it runs; none is under way when this returns.
+int xive_client_set_running(const xive_client *client, bool running);
+int xive_client_is_running(const xive_client *client, bool *running);
+
+// MARK: - State. For save and restore; of a machine that is stopped it is a picture of one moment.
+
+/// Reads or sets the state of `count` sources from `first_lisn` on, at memory speed: any count is one call.
+/// E2BIG beyond the device's sources; EINVAL for a record that does not fit, as XIVE_REGION_STATE in
+/// xive.h says: it is checked for a mebibyte of records at a time, of which none is set then.
+int xive_client_source_states(
+  const xive_client *client, uint32_t first_lisn, size_t count, struct xive_source_state *states);
+int xive_client_set_source_states(
+  const xive_client *client, uint32_t first_lisn, size_t count,
+  const struct xive_source_state *states);
+
+/// Reads or sets the state of a server's vCPU, connected or not. EINVAL for a server beyond the device's,
+/// and, when set, for flags.
+int xive_client_vp_state(const xive_client *client, uint32_t server, struct xive_vp *state);
+int xive_client_set_vp_state(
+  const xive_client *client, uint32_t server, const struct xive_vp *state);
+
+// MARK: - Injection by eventfd. A handle keeps its eventfds assigned, and the device open; the descriptors
+// stay the caller's to close. For all three: E2BIG beyond the device's sources; EINVAL for a source that was
+// never created, and for a descriptor that is no eventfd; EBADF for one that is not open, and when the client
+// is not writable; EBUSY for an eventfd that is assigned; EPERM when the server may not take it; EMFILE,
+// ENOMEM when this process, or the server, has no descriptors left.
+
+/// Triggers a source at each event of `fd`; at once when its counter is above zero. EINVAL for an LSI,
+/// whose line nothing would ever lower.
+xive_client_irqfd *XIVE_CLIENT_NULLABLE xive_client_irqfd_assign(
+  const xive_client *client, uint32_t lisn, int fd, int *XIVE_CLIENT_NULLABLE error);
+
+/// Raises the line of an LSI at each event of `fd`. When the guest ends the interrupt, the lines of all
+/// irqfds there are lowered, and each `resample_fd` is raised: who still wants attention raises `fd`
+/// again. EINVAL for a source that sends messages, whose end is never told.
+xive_client_irqfd *XIVE_CLIENT_NULLABLE xive_client_irqfd_assign_level(
+  const xive_client *client, uint32_t lisn, int fd, int resample_fd,
+  int *XIVE_CLIENT_NULLABLE error);
+
+/// Raises `resample_fd` each time that the guest ends an LSI's interrupt. EINVAL as above.
+xive_client_irqfd *XIVE_CLIENT_NULLABLE xive_client_irqfd_notify_ends(
+  const xive_client *client, uint32_t lisn, int resample_fd, int *XIVE_CLIENT_NULLABLE error);
+
+/// Takes the eventfd from the device and frees the handle; nothing comes of it after that. NULL is no
+/// error.
+void xive_client_irqfd_deassign(xive_client_irqfd *XIVE_CLIENT_NULLABLE irqfd);
+
+// MARK: - Lines and messages. EINVAL for a source that was never created, or that is mapped to hardware,
+// where its events come from; EBADF when not writable.
+
+/// Raises or lowers the line of an LSI, whatever irqfds hold there; raising that of a source that sends
+/// messages triggers it. `delivered`: whether an event came of it. E2BIG beyond the device's sources.
+int xive_client_set_line(
+  const xive_client *client, uint32_t lisn, bool asserted, bool *XIVE_CLIENT_NULLABLE delivered);
+
+/// Routes messages of a device, group 0x43: `requester` is its id. `msi->count` must not be 0 (EINVAL).
+/// EEXIST when another route of the requester has some of them; EINVAL also for an LSI; E2BIG beyond the
+/// device's sources.
+int xive_client_add_msi(
+  const xive_client *client, uint32_t requester, const struct xive_msi *msi);
+
+/// Removes the route that begins with that message. ENOENT.
+int xive_client_remove_msi(
+  const xive_client *client, uint32_t requester, uint64_t address, uint32_t first_data);
+
+/// Asks where a message goes, without sending it. ENOENT when nothing takes it.
+int xive_client_msi_route(
+  const xive_client *client, uint32_t requester, uint64_t address, uint32_t data,
+  struct xive_msi_route *route);
+
+/// Sends a message. `delivered`: whether an event came of it; false when its source is off or masked.
+/// ENOENT when nothing takes it.
+int xive_client_signal_msi(
+  const xive_client *client, uint32_t requester, uint64_t address, uint32_t data,
+  bool *XIVE_CLIENT_NULLABLE delivered);
+
+/// Asks what came from irqfds, lines and messages.
+int xive_client_injection(const xive_client *client, struct xive_info_injection *injection);
 
 #ifdef __cplusplus
 }

@@ -28,6 +28,8 @@ public enum MachineError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .sourceCount(let count, let limit, let error):
       "\(count) sources: \(error.sourceCountReason(limit))"
+    case .address(let window, _, .noSuchAddressOrDevice):
+      "\(window) window: has no address: set it first"
     case .address(let window, let address, let error):
       "\(window) window at 0x\(String(address, radix: 16)): \(error.addressReason(window))"
     case .running(let isRunning, let error):
