@@ -11,9 +11,9 @@ struct BenchTests {
     "readySmall", "memorySmall", "memoryLarge", "deliver", "handle64", "handle1024",
     "handleSpeedUp",
   ]
-  static let notJudged = ["handle1", "deliverExact", "handleExact"]
+  static let notJudged = ["handle1", "deliverExact", "handleExact", "attribute"]
   /// Compared with an eventfd, which needs no other server.
-  static let wakeUps = ["wakeUp1", "wakeUp1000"]
+  static let wakeUps = ["wakeUp1", "wakeUp1000", "irqfd", "resample"]
   static let parallel = ["pqSpeedUp", "handleSpeedUp"]
 
   @Test(

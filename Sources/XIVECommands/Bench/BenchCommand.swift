@@ -25,10 +25,11 @@ struct BenchCommand: ParsableCommand {
       let model = try ModelBench().run(plan, progress)
       let delivery = try DeliveryBench().run(plan, progress)
       let fileDelivery = try DeliveryFileBench(plan, baseline: options.baseline).run(progress)
+      let injection = try InjectionBench(plan, baseline: options.baseline).run(progress)
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
-        isQuick: options.quick, figures: files + model + delivery + fileDelivery + footprint,
+        isQuick: options.quick, figures: files + model + delivery + fileDelivery + injection + footprint,
         hasBaseline: options.baseline != nil)
       if options.json { try printJSON(report) } else { print(report.text) }
     }

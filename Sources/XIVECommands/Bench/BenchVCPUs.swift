@@ -57,6 +57,51 @@ final class BenchVCPU {
   /// For waiting.
   var rawValue: CInt { vcpu.rawValue }
 
+  /// Has its source be an LSI, whose line irqfds may raise.
+  func makeLevelSensitive() throws(XIVEClientError) {
+    try vcpu.device.createSource(lisn, isLSI: true)
+    try vcpu.device.configureSource(lisn, to: vcpu.server, BenchVCPUs.priority, eisn: EISN(lisn))
+    _ = try vcpu.device.setPQ(of: lisn, to: .reset)
+  }
+
+  /// Assigns an eventfd to its source.
+  func assign(_ event: borrowing Event) throws(XIVEClientError) -> IRQFD {
+    try vcpu.device.assign(event, to: lisn)
+  }
+
+  /// Assigns an eventfd to its source, an LSI, and one that is told of the ends of its interrupts.
+  func assign(_ event: borrowing Event, resample: borrowing Event) throws(XIVEClientError) -> IRQFD
+  {
+    try vcpu.device.assign(event, resample: resample, to: lisn)
+  }
+
+  /// Waits for the next entry of its queue by looking at the memory.
+  /// - Returns: when it was there, in nanoseconds; nil when it is another's, or does not come.
+  func entryTime() -> UInt64? {
+    let limit = MonotonicClock.nanoseconds + 5_000_000_000
+    while true {
+      if let eisn = queue.next() { return eisn == EISN(lisn) ? MonotonicClock.nanoseconds : nil }
+      guard MonotonicClock.nanoseconds < limit else { return nil }
+    }
+  }
+
+  /// Ends an interrupt whose entry has been read, and lets the next one through.
+  func end() throws(XIVEClientError) {
+    try vcpu.endOfInterrupt(lisn)
+    try open()
+  }
+
+  /// Ends the interrupt of a level-sensitive source.
+  func endLevel() throws(XIVEClientError) { _ = try vcpu.device.endOfInterrupt(lisn) }
+
+  /// Lets the next interrupt through.
+  func open() throws(XIVEClientError) { try vcpu.setCPPR(0xff) }
+
+  /// Asks for an attribute, as a VMM does again and again: where its queue is.
+  func askQueue() throws(XIVEClientError) {
+    _ = try vcpu.device.queueState(vcpu.server, BenchVCPUs.priority)
+  }
+
   /// Triggers its own source.
   func trigger() throws(XIVEClientError) { try vcpu.device.trigger(lisn) }
 
