@@ -203,16 +203,21 @@ int csystem_wait_readable(int first, int second, int milliseconds) {
 
 int csystem_epoll(void) { return RESULT(epoll_create1(EPOLL_CLOEXEC)); }
 
-int csystem_epoll_add(int epoll, int fd, uint32_t number) {
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+int csystem_epoll_add(int epoll, int fd, uint64_t number) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = number};
   return RESULT(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
-int csystem_epoll_wait(int epoll, int milliseconds, uint32_t *number) {
-  struct epoll_event event;
-  int ready = epoll_wait(epoll, &event, 1, milliseconds);
+int csystem_epoll_remove(int epoll, int fd) {
+  return RESULT(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL));
+}
+
+int csystem_epoll_wait(int epoll, int milliseconds, uint64_t *numbers, int room) {
+  struct epoll_event events[64];
+  int most = sizeof events / sizeof *events;
+  int ready = epoll_wait(epoll, events, room < most ? room : most, milliseconds);
   if (ready < 0) return errno == EINTR ? 0 : -errno;
-  if (ready > 0) *number = event.data.u32;
+  for (int i = 0; i < ready; i++) numbers[i] = events[i].data.u64;
   return ready;
 }
 

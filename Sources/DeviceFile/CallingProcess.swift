@@ -12,6 +12,8 @@ struct CallingProcess: Caller {
   let threadID: Int32
   /// The number of the device's own file system; nil while it is not mounted.
   let mount: String?
+  /// Who hears of the eventfds that it shares.
+  let listener: EventListener
 
   func read(at address: UInt64, byteCount: Int) throws(DeviceError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: byteCount)
@@ -40,10 +42,35 @@ struct CallingProcess: Caller {
     return try CallersMemory(copy, offset: offset, byteCount: byteCount)
   }
 
-  var name: String { "thread \(threadID)" }
+  var name: String {
+    guard threadID > 0 else { return "an unseen process" }
+    // Not its command line: that is memory, of which a page may be one of the device's own.
+    let lines = TextFile.contents(of: "/proc/\(threadID)/status").split(separator: "\n")
+    guard let process = lines.first(where: { $0.hasPrefix("Tgid:\t") })?.dropFirst(6) else {
+      return "thread \(threadID)"
+    }
+    let command = TextFile.contents(of: "/proc/\(process)/comm")
+    // Its own choice, any bytes at all.
+    let visible = command.dropLast().unicodeScalars.map { scalar in
+      scalar.properties.generalCategory == .control ? "?" : String(scalar)
+    }
+    return "process \(process) (\(visible.joined()))"
+  }
 
-  // Refused until the file can listen to one.
-  func event(_ descriptor: Int32) throws(DeviceError) -> any SharedEvent { throw .notPermitted }
+  func event(_ descriptor: Int32) throws(DeviceError) -> any SharedEvent {
+    guard threadID > 0 else { throw .notPermitted }
+    let foreign = ForeignDescriptor(descriptor, ofThread: threadID)
+    let copy: OwnedDescriptor
+    do throws(Errno) {
+      // Before the copy, which of the device's own file would delay its end, and of others' could wait for their servers
+      // when it is closed. What the caller puts in its place in between is found out by a second look.
+      guard try foreign.eventIdentity() != nil else { throw .invalidArgument }
+      copy = try foreign.copy()
+    } catch {
+      throw error == .invalidArgument ? .invalid : Self.refusal(error)
+    }
+    return try CallersEvent(copy, listener)
+  }
 
   func isDevice(_ descriptor: Int32) throws(DeviceError) -> Bool {
     guard threadID > 0 else { throw .notPermitted }

@@ -36,10 +36,12 @@ public final class DeviceFile {
   private let session: Session
   private let loop: RequestLoop
   private let notifier: Notifier
+  private let listener: EventListener
   private let ticker: Ticker
   /// Kept to the end: it goes with its last reference.
   private let watchdog: Watchdog?
   private let requestThreads = ThreadGroup()
+  private let eventThread = ThreadGroup()
   private let otherThreads = ThreadGroup()
 
   /// Mounts a device and starts to serve it; when this returns the file can be used.
@@ -60,13 +62,15 @@ public final class DeviceFile {
     self.path = mountPoint.path
     watchdog = options.watchdog
     notifier = try Notifier()
+    listener = try EventListener()
     device.attach(to: notifier)
     session = try Session(
-      SessionContext(device, notifier, mountPoint.underlying), at: mountPoint.path,
-      name: options.name)
+      SessionContext(device, notifier, listener, mountPoint.underlying),
+      at: mountPoint.path, name: options.name)
     loop = try RequestLoop(session, device, notifier, options)
     do {
       try OwnedDescriptor.makeNonblocking(unsafe fuse_session_fd(session.pointer))
+      try eventThread.start("events") { [listener] in listener.run() }
       for index in 0..<loop.threadCount {
         try requestThreads.start("request-\(index)") { [loop] in loop.run() }
       }
@@ -77,6 +81,8 @@ public final class DeviceFile {
       // Last: whoever starts it has to stop it.
       try otherThreads.start("ticker") { [ticker] in ticker.run() }
     } catch {
+      listener.stop()
+      eventThread.join()
       notifier.stop()
       otherThreads.join()
       loop.stop()
@@ -94,13 +100,16 @@ public final class DeviceFile {
     StopSignals.wait(or: loop.ended, while: { session.isMounted })
   }
 
-  /// Delivers what has been stored to mappings, ends all threads and unmounts.
+  /// Delivers what has been stored to mappings and raised by eventfds, ends all threads and unmounts.
   ///
   /// Consumers that still have the file get `ENOTCONN`, and `SIGBUS` on pages that they had not touched.
   /// Pages that they have mapped stay as they were, and stores to those no longer reach anybody.
   public func stop() {
-    // In this order: write-back and notifications wait for requests to be served.
+    // In this order: write-back and notifications wait for requests to be served, and what callers have raised changes
+    // what the notifier tells.
     ticker.stop()
+    listener.stop()
+    eventThread.join()
     notifier.stop()
     otherThreads.join()
     loop.stop()

@@ -8,14 +8,19 @@ internal import SystemCalls
 final class SessionContext: Sendable {
   let device: any PagedDevice
   let notifier: Notifier
+  let listener: EventListener
   /// Owner and permissions of the file that is mounted over.
   let underlying: FileStatus
   private let nextOpener = Atomic<UInt64>(1)
   private let mounted = Mutex<String?>(nil)
 
-  init(_ device: any PagedDevice, _ notifier: Notifier, _ underlying: FileStatus) {
+  init(
+    _ device: any PagedDevice, _ notifier: Notifier, _ listener: EventListener,
+    _ underlying: FileStatus
+  ) {
     self.device = device
     self.notifier = notifier
+    self.listener = listener
     self.underlying = underlying
   }
 
@@ -159,10 +164,12 @@ private nonisolated func controlFile(
     let caller = unsafe fuse_req_ctx(request)
   else { return }
   let bytes = unsafe [UInt8](UnsafeRawBufferPointer(start: input, count: inputByteCount))
+  let process = CallingProcess(
+    threadID: unsafe caller.pointee.pid, mount: context.mount, listener: context.listener)
   var control = ControlRequest(
-    number: number, input: bytes, outputByteCount: outputByteCount,
-    opener: Opener(handle: unsafe info.pointee.fh),
-    caller: CallingProcess(threadID: unsafe caller.pointee.pid, mount: context.mount))
+    number: number, input: bytes, argument: UInt64(UInt(bitPattern: argument)),
+    outputByteCount: outputByteCount, opener: Opener(handle: unsafe info.pointee.fh),
+    caller: process)
   do {
     let result = try context.device.control(&control)
     let answer = unsafe ControlAnswer(

@@ -40,4 +40,16 @@ public struct ForeignDescriptor: Sendable {
     try valueOrErrno(unsafe csystem_find_file_system(threadID, rawValue, &major, &minor))
     return "\(major):\(minor)"
   }
+
+  /// Which eventfd the descriptor leads to.
+  ///
+  /// Copies nothing and asks the file system nothing, as ``fileSystem()``.
+  /// Source: Linux `fs/eventfd.c`, `eventfd_show_fdinfo`, since 5.2.
+  /// - Returns: a number that no other eventfd has for as long as this one lives; nil for anything else.
+  /// - Throws: `EBADF` when the descriptor is not open, another error when this process may not look.
+  public func eventIdentity() throws(Errno) -> UInt64? {
+    var identity: UInt64 = 0
+    let found = unsafe csystem_identify_eventfd(threadID, rawValue, &identity)
+    return try valueOrErrno(found) == 1 ? identity : nil
+  }
 }

@@ -38,6 +38,8 @@ struct ServeCommand: ParsableCommand {
       // First of all: the child is a fork, and the device's tables are large.
       var fileOptions = options.fileOptions
       fileOptions.watchdog = try Watchdog()
+      // Each irqfd takes one or two; with the limit that there is, consumers get ENOMEM sooner.
+      try? DescriptorLimit.raise()
       if exitWithParent { try StopSignals.raiseWhenParentEnds() }
       let device = try options.makeDevice(
         onGuestError: GuestErrorLog.function(logger),

@@ -14,8 +14,10 @@ private struct AskingConsumer: ~Copyable {
   let caller: CallingProcess
 
   init(mount: String? = nil) throws {
+    // First: a consumer is not taken back by an initializer that throws.
+    let listener = try EventListener()
     consumer = try Consumer()
-    caller = CallingProcess(threadID: consumer.processID, mount: mount)
+    caller = CallingProcess(threadID: consumer.processID, mount: mount, listener: listener)
   }
 
   /// The number that a descriptor has in that process.
@@ -153,6 +155,7 @@ struct CallingProcessTests {
       try caller.share(descriptor, offset: 0, byteCount: 4_096)
     }
     #expect(throws: DeviceError.badDescriptor) { try caller.isDevice(descriptor) }
+    #expect(throws: DeviceError.badDescriptor) { try caller.event(descriptor) }
   }
 
   @Test("A thread of a process is as good as its first one")
@@ -161,12 +164,13 @@ struct CallingProcessTests {
     let own = try ForeignDescriptor(try asking.memory("shrink"), ofThread: asking.caller.threadID)
       .copy()
     let number = own.rawValue
+    let listener = try EventListener()
     let seen = Mutex<(count: Int, isDevice: Bool)?>(nil)
     Threads.run(1) { _ in
       guard let path = try? MountTable.realPath("/proc/thread-self"),
         let thread = path.split(separator: "/").last.flatMap({ Int32($0) }), thread != getpid()
       else { return }
-      let caller = CallingProcess(threadID: thread, mount: "none")
+      let caller = CallingProcess(threadID: thread, mount: "none", listener: listener)
       guard let memory = try? caller.share(number, offset: 0, byteCount: 4_096),
         let isDevice = try? caller.isDevice(number)
       else { return }
@@ -179,12 +183,13 @@ struct CallingProcessTests {
   }
 
   @Test("A thread that cannot be seen has nothing that can be taken", arguments: [0, -1, .max])
-  func refusesThreads(thread: Int32) {
-    let caller = CallingProcess(threadID: thread, mount: nil)
+  func refusesThreads(thread: Int32) throws {
+    let caller = CallingProcess(threadID: thread, mount: nil, listener: try EventListener())
     #expect(throws: DeviceError.notPermitted) {
       try caller.share(0, offset: 0, byteCount: 4_096)
     }
     #expect(throws: DeviceError.notPermitted) { try caller.isDevice(0) }
+    #expect(throws: DeviceError.notPermitted) { try caller.event(0) }
   }
 
   @Test("A descriptor is the device's when its file system is")
@@ -195,7 +200,8 @@ struct CallingProcessTests {
     let proc = try asking.number(of: 0)
     let null = try asking.number(of: 1)
     let number = try #require(MountTable.device(at: "/proc"))
-    let caller = CallingProcess(threadID: asking.consumer.processID, mount: number)
+    let caller = CallingProcess(
+      threadID: asking.consumer.processID, mount: number, listener: try EventListener())
     #expect(try caller.isDevice(proc))
     #expect(try !caller.isDevice(null))
     #expect(try !asking.caller.isDevice(proc), "nothing is mounted")

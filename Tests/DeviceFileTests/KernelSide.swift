@@ -37,7 +37,8 @@ final class KernelSide {
     ours = OwnedDescriptor(rawValue: ends[0])
     self.device = device
     notifier = try Notifier()
-    let context = SessionContext(device, notifier, try FileStatus(ofPath: "/dev/null"))
+    let context = SessionContext(
+      device, notifier, try EventListener(), try FileStatus(ofPath: "/dev/null"))
     session = try Session(context, at: "/dev/fd/\(ends[1])", name: "test")
     try OwnedDescriptor.makeNonblocking(ends[1])
     try OwnedDescriptor.makeNonblocking(ends[0])

@@ -20,6 +20,11 @@ enum MailboxDevice {
     case isDevice = 0xc018_5404
     case countAttached = 0xc018_5405
     case show = 0xc018_5406
+    case takeEvent = 0xc018_5407
+    case listen = 0xc018_5408
+    case stopListening = 0xc018_5409
+    case raise = 0xc018_540a
+    case dropEvent = 0xc018_540b
   }
 }
 

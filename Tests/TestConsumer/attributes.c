@@ -39,6 +39,19 @@ bool do_ioctl(int count, char **arguments) {
   return true;
 }
 
+bool do_ioctl_value(int count, char **arguments) {
+  (void)count;
+  int descriptor;
+  uint64_t numbers[2];
+  if (!parse_descriptor(arguments[0], &descriptor) || !parse_numbers(arguments + 1, 2, numbers))
+    return false;
+  if (numbers[0] > UINT32_MAX || _IOC_SIZE(numbers[0])) return refuse("a request without a payload");
+  int result = ioctl(descriptor, (unsigned long)numbers[0], numbers[1]);
+  if (result < 0) return answer_result(-1);
+  answer("ok %d", result);
+  return true;
+}
+
 // The value ends where an inaccessible page begins: a server that reads or writes more than the
 // attribute's size gets EFAULT instead of going unnoticed.
 struct fenced {

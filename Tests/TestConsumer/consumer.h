@@ -80,10 +80,10 @@ bool is_access_size(uint64_t size);
 
 command_handler do_load, do_store, do_await, do_bytes, do_time;
 command_handler do_map, do_unmap, do_remap, do_protect, do_advise, do_resident, do_present, do_msync;
-command_handler do_open, do_memfd, do_number, do_close, do_stat, do_fsync, do_syncrange, do_drop,
+command_handler do_open, do_memfd, do_eventfd, do_raise, do_take, do_duplicate, do_number, do_close, do_stat, do_fsync, do_syncrange, do_drop,
   do_pread, do_pwrite, do_seek;
 command_handler do_poll, do_epoll_add, do_epoll_wait, do_collect;
-command_handler do_ioctl, do_attr, do_inline, do_flags;
+command_handler do_ioctl, do_ioctl_value, do_attr, do_inline, do_flags;
 command_handler do_fork, do_child, do_reap;
 command_handler do_crowd_open, do_crowd_wait, do_crowd_take;
 command_handler do_threads, do_hammer, do_burst, do_storm;

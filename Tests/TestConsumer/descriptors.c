@@ -2,6 +2,7 @@
 #include "consumer.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -73,6 +74,53 @@ bool do_memfd(int count, char **arguments) {
   opened[slot] = descriptor + 1;
   if (ftruncate(descriptor, (off_t)size) < 0) return answer_result(-1);
   return answer_result(fcntl(descriptor, F_ADD_SEALS, seals & ~huge));
+}
+
+bool do_eventfd(int count, char **arguments) {
+  (void)count;
+  static const char *const words[] = {"plain", "semaphore", "nonblock", NULL};
+  static const int values[] = {0, EFD_SEMAPHORE, EFD_NONBLOCK};
+  unsigned slot;
+  uint64_t initial;
+  int word;
+  if (!parse_free_slot(arguments[0], &slot) || !parse_numbers(arguments + 1, 1, &initial) ||
+      (word = parse_word(arguments[2], words)) < 0)
+    return false;
+  if (initial > UINT32_MAX) return refuse("count out of range");
+  int descriptor = eventfd((unsigned)initial, EFD_CLOEXEC | values[word]);
+  opened[slot] = descriptor + 1;
+  return answer_result(descriptor);
+}
+
+bool do_raise(int count, char **arguments) {
+  (void)count;
+  int descriptor;
+  uint64_t value;
+  if (!parse_descriptor(arguments[0], &descriptor) || !parse_numbers(arguments + 1, 1, &value))
+    return false;
+  return answer_result(write(descriptor, &value, sizeof value) < 0 ? -1 : 0);
+}
+
+// Waits for a blocking eventfd that is zero.
+bool do_take(int count, char **arguments) {
+  (void)count;
+  int descriptor;
+  uint64_t value;
+  if (!parse_descriptor(arguments[0], &descriptor)) return false;
+  if (read(descriptor, &value, sizeof value) != sizeof value) return answer_result(-1);
+  answer("ok %llu", (unsigned long long)value);
+  return true;
+}
+
+bool do_duplicate(int count, char **arguments) {
+  (void)count;
+  int descriptor;
+  unsigned slot;
+  if (!parse_descriptor(arguments[0], &descriptor) || !parse_free_slot(arguments[1], &slot))
+    return false;
+  int copy = dup(descriptor);
+  opened[slot] = copy + 1;
+  return answer_result(copy);
 }
 
 bool do_number(int count, char **arguments) {

@@ -2,6 +2,7 @@
 #include "consumer.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { most_words = 32 };
@@ -9,7 +10,7 @@ enum { most_words = 32 };
 static bool leaving;
 static int exit_code;
 
-static command_handler do_pid, do_sleep, do_exit, do_help;
+static command_handler do_pid, do_name, do_sleep, do_exit, do_help;
 
 static const struct command {
   const char *name;
@@ -19,6 +20,10 @@ static const struct command {
 } commands[] = {
   {"open", 3, 3, do_open, "D PATH ro|wo|rw[,direct][,nonblock][,trunc]"},
   {"memfd", 3, 3, do_memfd, "D SIZE none|shrink|grow|write|future-write|huge[,...]"},
+  {"eventfd", 3, 3, do_eventfd, "D COUNT plain|semaphore|nonblock"},
+  {"raise", 2, 2, do_raise, "D COUNT"},
+  {"take", 1, 1, do_take, "D"},
+  {"duplicate", 2, 2, do_duplicate, "D D2"},
   {"number", 1, 1, do_number, "D"},
   {"close", 1, 1, do_close, "D"},
   {"stat", 1, 1, do_stat, "D"},
@@ -48,6 +53,7 @@ static const struct command {
   {"epoll-wait", 1, 1, do_epoll_wait, "MILLISECONDS"},
   {"collect", 5, 5, do_collect, "D OFFSET TOTAL MILLISECONDS level|edge"},
   {"ioctl", 3, 3, do_ioctl, "D REQUEST HEX|-"},
+  {"ioctl-value", 3, 3, do_ioctl_value, "D REQUEST VALUE"},
   {"attr", 4, 5, do_attr, "D set|get|has GROUP ATTR HEX|null|bad|page:M:OFFSET"},
   {"inline", 5, 5, do_inline, "D set|get GROUP ATTR HEX"},
   {"flags", 5, 5, do_flags, "D FLAGS GROUP ATTR HEX"},
@@ -62,6 +68,7 @@ static const struct command {
   {"trigger-burst", 4, 4, do_burst, "N COUNT D TRIGGER_OFFSET"},
   {"intr-storm", 5, 5, do_storm, "MILLISECONDS M OFFSET STRIDE COUNT"},
   {"pid", 0, 0, do_pid, ""},
+  {"name", 1, 1, do_name, "TEXT"},
   {"sleep", 1, 1, do_sleep, "MILLISECONDS"},
   {"exit", 1, 1, do_exit, "CODE"},
   {"help", 0, 0, do_help, ""},
@@ -72,6 +79,11 @@ static bool do_pid(int count, char **arguments) {
   (void)count, (void)arguments;
   answer("ok %d", (int)getpid());
   return true;
+}
+
+static bool do_name(int count, char **arguments) {
+  (void)count;
+  return answer_result(prctl(PR_SET_NAME, arguments[0]));
 }
 
 static bool do_sleep(int count, char **arguments) {

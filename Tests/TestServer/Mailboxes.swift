@@ -21,6 +21,8 @@ final class Mailboxes: PagedDevice {
     var wakers: [Opener: PollWaker] = [:]
     var showing: Opener?
     var memory: (any SharedMemory)?
+    /// By the caller's own numbers for them.
+    var events: [UInt64: any SharedEvent] = [:]
   }
 
   /// Guards the state; nothing is called under it.
@@ -50,8 +52,11 @@ final class Mailboxes: PagedDevice {
 
   func store(_ bytes: RawSpan, at offset: UInt64, by opener: Opener) throws(DeviceError) {
     guard offset < Self.byteCount, offset & 7 == 0, bytes.byteCount == 8 else { throw .invalid }
+    count(Int(offset / 8))
+  }
+
+  private func count(_ counter: Int) {
     let waker = state.withLock { state -> PollWaker? in
-      let counter = Int(offset / 8)
       state.counts[counter] += 1
       let becameReadable = state.counts[counter] == 1
       guard becameReadable, let opener = state.opener[counter] else { return nil }
@@ -94,9 +99,27 @@ final class Mailboxes: PagedDevice {
     case countAttached = 0xc018_5405
     /// Shows the page behind the counters until the descriptor is closed.
     case show = 0xc018_5406
+    /// Takes the eventfd of word 0, to be called word 1 from then on, and answers its identity in word 2.
+    case takeEvent = 0xc018_5407
+    /// Adds one to the counter of word 1 when the eventfd called word 0 is heard.
+    case listen = 0xc018_5408
+    /// Ends that; drains when word 1 is not 0.
+    case stopListening = 0xc018_5409
+    /// Adds one to the eventfd called word 0.
+    case raise = 0xc018_540a
+    /// Lets go of the eventfd called word 0.
+    case dropEvent = 0xc018_540b
   }
 
+  /// `_IO('T', 12)`: puts the argument itself into counter 0, and answers its low 31 bits.
+  private static let keepArgument: UInt32 = 0x540c
+
   func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
+    if request.number == Self.keepArgument {
+      let argument = request.argument
+      state.withLock { $0.counts[0] = argument }
+      return Int32(argument & 0x7fff_ffff)
+    }
     guard let kind = Request(rawValue: request.number) else { throw .unknownRequest }
     var words = unsafe request.input.withUnsafeBytes { bytes in
       (0..<3).map { unsafe bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self) }
@@ -125,7 +148,39 @@ final class Mailboxes: PagedDevice {
     case .show:
       state.withLock { $0.showing = request.opener }
       return 0
+    case .takeEvent:
+      let event = try request.caller.event(Int32(truncatingIfNeeded: words[0]))
+      words[2] = event.identity
+      replaceEvent(words[1], by: event)
+      return 0
+    case .listen:
+      let counter = Int(words[1])
+      try event(words[0]).listen { [weak self] in self?.count(counter) }
+      return 0
+    case .stopListening:
+      try event(words[0]).stopListening(draining: words[1] != 0)
+      return 0
+    case .raise:
+      try event(words[0]).raise()
+      return 0
+    case .dropEvent:
+      replaceEvent(words[0], by: nil)
+      return 0
     }
+  }
+
+  private func event(_ name: UInt64) throws(DeviceError) -> any SharedEvent {
+    guard let event = state.withLock({ $0.events[name] }) else { throw .notFound }
+    return event
+  }
+
+  private func replaceEvent(_ name: UInt64, by event: (any SharedEvent)?) {
+    let before = state.withLock { state in
+      defer { state.events[name] = event }
+      return state.events[name]
+    }
+    // Outside the lock: its end is a system call.
+    withExtendedLifetime(before) {}
   }
 
   private func attach(_ opener: Opener, to counter: UInt64) throws(DeviceError) -> Int32 {

@@ -5,6 +5,7 @@ internal import Logging
 internal import SystemCalls
 
 StopSignals.block()
+try DescriptorLimit.raise()
 var options = DeviceFile.Options()
 options.name = "mailboxes"
 let file = try DeviceFile(

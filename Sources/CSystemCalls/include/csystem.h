@@ -79,9 +79,30 @@ void csystem_take_baton(int fd);
 int csystem_wait_readable(int first, int second, int milliseconds);
 int csystem_epoll(void);
 /// Adds a descriptor for input, level-triggered.
-int csystem_epoll_add(int epoll, int fd, uint32_t number);
-/// Waits for input; 1 and the number of a descriptor that has some, 0 after that time or a signal.
-int csystem_epoll_wait(int epoll, int milliseconds, uint32_t *number);
+int csystem_epoll_add(int epoll, int fd, uint64_t number);
+int csystem_epoll_remove(int epoll, int fd);
+/// Waits for input; the count and the numbers of descriptors that have some, no more than there is room for and than
+/// 64, 0 after that time or a signal. Those that there was no room for come first the next time.
+int csystem_epoll_wait(int epoll, int milliseconds, uint64_t *numbers, int room);
+
+// Eventfds that another process has, too: nothing here waits for it, nor changes their flags, which it sees.
+/// Which eventfd a descriptor leads to: 1 and its number, which no other has while it lives; 0 for anything else.
+/// `thread` is 0 for this process's own descriptors, another's is only looked at. Sends no file system anything.
+/// -EBADF when the descriptor is not open, another error when this process may not look.
+int csystem_identify_eventfd(int thread, int fd, uint64_t *identity);
+/// Takes what an eventfd counts, or one of it when it is a semaphore: 1 when there was something, else 0.
+int csystem_take_eventfd(int fd);
+/// What is needed to add to eventfds: a context for asynchronous requests, 0 for none, and a file for them.
+struct csystem_raiser {
+  unsigned long context;
+  int source;
+};
+int csystem_open_raiser(struct csystem_raiser *raiser);
+void csystem_close_raiser(const struct csystem_raiser *raiser);
+/// Adds one to an eventfd, unless it is full; any thread.
+void csystem_raise_eventfd(const struct csystem_raiser *raiser, int fd);
+/// Lets this process have as many descriptors as it may allow itself.
+int csystem_raise_descriptor_limit(void);
 uint64_t csystem_monotonic_nanoseconds(void);
 void csystem_sleep_nanoseconds(uint64_t nanoseconds);
 

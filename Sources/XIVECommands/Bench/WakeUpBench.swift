@@ -21,7 +21,7 @@ final class WakeUpBench {
     self.vcpus = vcpus.all
     epoll = try Epoll()
     for (number, vcpu) in self.vcpus.enumerated() {
-      try epoll.add(vcpu.rawValue, as: UInt32(number))
+      try epoll.add(vcpu.rawValue, as: UInt64(number))
     }
     trigger = try Trigger(vcpus.path)
   }
@@ -38,7 +38,7 @@ final class WakeUpBench {
       other.run { [trigger] in try trigger.device.trigger(lisn) }
       let woken = epoll.wait(milliseconds: 5_000)
       let time = other.nanosecondsSinceRun
-      guard woken == UInt32(number), try vcpu.acknowledge(), try vcpu.finish() else {
+      guard woken == UInt64(number), try vcpu.acknowledge(), try vcpu.finish() else {
         throw BenchFailure.lostInterrupts("a vCPU was not woken, or found nothing")
       }
       return time
