@@ -24,6 +24,7 @@ struct MapCommand: ParsableCommand {
         try printJSON(try MapReport(device, segments, vcpus))
       } else {
         print(DeviceSummary(device.geometry).text)
+        for line in try MapMachine(device).lines { print(line) }
         print(MapSegment.table(segments))
         for vcpu in vcpus { print(vcpu.text) }
       }
@@ -164,70 +165,5 @@ struct MapSegment: Encodable {
       [$0.region, hexadecimal($0.offset, digits: 11), "\($0.pages)", $0.what]
     }
     return XIVECommands.table([head] + rows, rightAligned: [2])
-  }
-}
-
-/// What `--json` prints.
-struct MapReport: Encodable {
-  let schemaVersion = 1
-  let sources: UInt32
-  let servers: UInt32
-  let devicePageBytes: UInt64
-  let esbPages: UInt32
-  let storeEOI: Bool
-  let segments: [MapSegment]
-  let vcpus: [MapVCPU]
-  let counters: [String: UInt64]
-  let delivery: [String: UInt64]
-  let guestErrors: [String: UInt64]
-
-  init(_ device: borrowing XIVEDescriptor, _ segments: [MapSegment], _ vcpus: [MapVCPU])
-    throws(XIVEClientError)
-  {
-    sources = device.geometry.sourceCount
-    servers = device.geometry.serverCount
-    devicePageBytes = device.map.pageByteCount
-    esbPages = device.geometry.pagesPerSource
-    storeEOI = device.geometry.supportsStoreEOI
-    self.segments = segments
-    self.vcpus = vcpus
-    counters = Dictionary(uniqueKeysWithValues: try device.counters().named)
-    delivery = Dictionary(uniqueKeysWithValues: try device.deliveryCounters().named)
-    guestErrors = Dictionary(uniqueKeysWithValues: try device.guestErrors().named)
-  }
-}
-
-extension DeviceCounters {
-  /// The counters with the names that programs read.
-  var named: [(String, UInt64)] {
-    [
-      ("fills", fills), ("refusedFills", refusedFills), ("exactLoads", exactLoads),
-      ("exactStores", exactStores), ("mappedStores", mappedStores), ("liveUpdates", liveUpdates),
-      ("events", events), ("guestErrors", guestErrors), ("hostEvents", hostEvents),
-      ("zaps", zaps),
-    ]
-  }
-}
-
-extension DeliveryCounters {
-  /// The counters with the names that programs read.
-  var named: [(String, UInt64)] {
-    [
-      ("entries", entries), ("notified", notified), ("backlogged", backlogged),
-      ("coalesced", coalesced), ("escalated", escalated), ("masked", masked),
-      ("undelivered", undelivered), ("vcpus", vcpus),
-    ]
-  }
-}
-
-extension GuestErrors {
-  /// The counters with the names that programs read.
-  var named: [(String, UInt64)] {
-    [
-      ("absentPage", absentPage), ("esbOperation", esbOperation), ("endStore", endStore),
-      ("timaAccess", timaAccess), ("timaStore", timaStore), ("easInvalid", easInvalid),
-      ("endInvalid", endInvalid), ("nvtInvalid", nvtInvalid), ("camDuplicate", camDuplicate),
-      ("escalationLoop", escalationLoop), ("context", context), ("image", image),
-    ]
   }
 }

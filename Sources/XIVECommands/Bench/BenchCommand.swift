@@ -29,7 +29,8 @@ struct BenchCommand: ParsableCommand {
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
-        isQuick: options.quick, figures: files + model + delivery + fileDelivery + injection + footprint,
+        isQuick: options.quick,
+        figures: files + model + delivery + fileDelivery + injection + footprint,
         hasBaseline: options.baseline != nil)
       if options.json { try printJSON(report) } else { print(report.text) }
     }

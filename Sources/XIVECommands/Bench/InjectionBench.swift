@@ -26,7 +26,9 @@ final class InjectionBench {
       level = try Line(vcpus.all[1], isLevel: true)
       relay = try EventRelay()
       baseline = try program.map { try BaselineLoads($0) }
-    } catch let failure as BenchFailure { throw failure } catch { throw .system("injection", error) }
+    } catch let failure as BenchFailure { throw failure } catch {
+      throw .system("injection", error)
+    }
   }
 
   /// Measures in turns; the first round warms up.
