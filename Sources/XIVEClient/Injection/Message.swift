@@ -29,8 +29,10 @@ public struct Message: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The message in a message.
-  public var description: String {
-    "message 0x\(String(data, radix: 16)) at 0x\(String(address, radix: 16))"
+  public var description: String { "message \(words)" }
+
+  fileprivate var words: String {
+    "0x\(String(data, radix: 16)) at 0x\(String(address, radix: 16))"
   }
 }
 
@@ -62,7 +64,7 @@ public struct MessageRoute: Hashable, Sendable, CustomStringConvertible {
 
   /// The route in a message.
   public var description: String {
-    "\(count) of \(requester) from \(first) on to LISN \(firstLISN) and on"
+    "\(count) messages of \(requester) from \(first.words) on, to LISN \(firstLISN)"
   }
 }
 

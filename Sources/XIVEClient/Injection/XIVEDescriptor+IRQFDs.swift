@@ -88,13 +88,10 @@ extension XIVEDescriptor {
   func irqfdRefusal(_ lisn: LISN, event: CInt?, resample: CInt?, _ error: DeviceClientError)
     -> XIVEClientError
   {
-    switch error.errno {
-    case .argListTooLong: return noSuchSource(lisn)
-    case .invalidArgument: break
-    default: return .injection(.irqfd(lisn, error.errno))
-    }
-    // One number for four mistakes: the source tells which.
-    guard let record = try? sourceRecord(of: lisn) else { return .device(error) }
+    guard error.errno == .invalidArgument else { return .injection(.irqfd(lisn, error.errno)) }
+    // One number for five mistakes: the source tells which.
+    let record: SourceRecord
+    do { record = try sourceRecord(of: lisn) } catch { return error }
     guard record.isCreated else { return .notCreated(lisn) }
     if record.isLSI != (resample != nil) {
       return .injection(record.isLSI ? .levelSensitive(lisn) : .message(lisn))

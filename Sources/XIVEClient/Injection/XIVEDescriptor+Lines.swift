@@ -36,9 +36,10 @@ extension XIVEDescriptor {
     try device.get(XIVE_GROUP_INFO, UInt64(XIVE_INFO_INJECTION))
   }
 
-  /// Why a source takes no event: it was never created, or it is mapped to hardware.
+  /// Why a source takes no event: it is not there, was never created, or is mapped to hardware.
   func refusal(_ lisn: LISN, _ error: DeviceClientError) -> XIVEClientError {
-    guard let record = try? sourceRecord(of: lisn) else { return .device(error) }
+    let record: SourceRecord
+    do { record = try sourceRecord(of: lisn) } catch { return error }
     if let target = record.passthrough { return .injection(.passedThrough(lisn, target)) }
     return record.isCreated ? .device(error) : .notCreated(lisn)
   }

@@ -69,7 +69,8 @@ extension Errno {
     case .invalidArgument:
       "a record does not fit this machine: its sources, servers and mappings to PHBs must be as they were when "
         + "it was read"
-    case .ioError: "the device has no more of it"
+    case .resourceBusy:
+      "irqfds share the line of a source that would be none any more: deassign them first"
     default: machineReason
     }
   }
@@ -77,6 +78,7 @@ extension Errno {
   fileprivate var vpReason: String {
     switch self {
     case .noSuchAddressOrDevice: "no descriptor is connected as it: connect one first"
+    case .invalidArgument: "all but the state itself must be 0"
     case .badAddress:
       "the server may not reach this process's memory: ask by vpState(of:), which needs none of it"
     default: machineReason

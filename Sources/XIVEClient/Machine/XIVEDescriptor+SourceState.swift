@@ -44,11 +44,12 @@ extension XIVEDescriptor {
   public func readSourceState(from first: LISN, into bytes: inout MutableRawSpan)
     throws(XIVEClientError)
   {
-    try requireSources(first, recordCount(bytes.byteCount))
+    let count = try recordCount(bytes.byteCount)
+    try requireSources(first, count)
     do {
       try device.read(
         into: &bytes, at: xive_state_offset(first.rawValue), recordByteCount: Self.recordSize)
-    } catch { throw .sourceState(error) }
+    } catch { throw refusal(first, count, error) }
   }
 
   /// Sets the state of a run of sources. The device checks the records a mebibyte at a time, and takes all of those,
@@ -59,11 +60,12 @@ extension XIVEDescriptor {
   /// - Throws: ``XIVEClientError/value(_:_:)`` for a part of a record, ``XIVEClientError/noSuchSource(_:count:)``,
   ///   ``MachineError/sourceState(from:_:)``: records before that one are set, and the others are not.
   public func writeSourceState(_ bytes: RawSpan, from first: LISN) throws(XIVEClientError) {
-    try requireSources(first, recordCount(bytes.byteCount))
+    let count = try recordCount(bytes.byteCount)
+    try requireSources(first, count)
     do {
       try device.write(
         bytes, at: xive_state_offset(first.rawValue), recordByteCount: Self.recordSize)
-    } catch { throw .sourceState(error) }
+    } catch { throw refusal(first, count, error) }
   }
 
   private static var recordSize: Int { Int(XIVE_STATE_SIZE) }
@@ -82,12 +84,15 @@ extension XIVEDescriptor {
       throw .noSuchSource(max(first, LISN(rawValue: limit)), count: limit)
     }
   }
-}
 
-extension XIVEClientError {
-  /// The words for a part of the source state that was refused.
-  fileprivate static func sourceState(_ error: DeviceClientError) -> XIVEClientError {
+  /// The words for a part of a transfer that was refused.
+  private func refusal(_ first: LISN, _ count: Int, _ error: DeviceClientError) -> XIVEClientError {
     guard case .access(let offset, let reason) = error else { return .device(error) }
+    if reason == .invalidArgument, let limit = try? sourceCount(),
+      UInt64(first.rawValue) + UInt64(count) > UInt64(limit)
+    {
+      return .noSuchSource(max(first, LISN(rawValue: limit)), count: limit)
+    }
     let number = (offset - xive_state_offset(0)) / UInt64(XIVE_STATE_SIZE)
     return .machine(.sourceState(from: LISN(rawValue: UInt32(clamping: number)), reason))
   }
