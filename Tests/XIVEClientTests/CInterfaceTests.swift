@@ -120,6 +120,22 @@ struct CInterfaceTests {
   }
 
   @Test(
+    "Every function for a machine's set-up and state, and every refusal",
+    .enabled(if: Compiler.canLink), arguments: Compiler.all)
+  func machine(_ compiler: Compiler) throws {
+    let options = ["--sources", "64", "--create", "0-31", "--max-vcpus", "4"]
+    try expectContent(compiler, "machine.c", options, #_sourceLocation)
+  }
+
+  @Test(
+    "Every function for irqfds, lines and messages, and every refusal",
+    .enabled(if: Compiler.canLink), arguments: Compiler.all)
+  func injection(_ compiler: Compiler) throws {
+    let options = ["--sources", "64", "--create", "0-31", "--phb", "2:8"]
+    try expectContent(compiler, "injection.c", options, #_sourceLocation)
+  }
+
+  @Test(
     "A window is never seen with a hole, survives forks, and is plugged whole or not at all at the limit",
     .enabled(if: Compiler.canLink && fewMappings))
   func window() throws {
