@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -202,6 +201,8 @@ static void check_messages(const xive_client *client) {
 
 int main(int count, char **values) {
   if (count != 2) return 64;
+  // What has failed is seen even if the waits after it take too long together.
+  setvbuf(stdout, NULL, _IOLBF, 0);
   xive_client *client = xive_client_open(values[1], true, NULL);
   xive_client_vcpu *vcpu = xive_client_vcpu_connect(values[1], 0, NULL);
   if (client == NULL || vcpu == NULL) return 1;
