@@ -17,6 +17,8 @@ public enum Refusal: Hashable, Sendable, CustomStringConvertible {
   case mappedToHardware(LISN)
   /// A message without a device's number: `EINVAL`.
   case messageWithoutDevice
+  /// A number of sources that leaves out one that exists: `EBUSY`.
+  case sourceBeyond(LISN)
   /// A number of sources or servers that differs from what was set: `EBUSY`.
   case sizeIsSet(String, Int)
 
@@ -40,6 +42,8 @@ public enum Refusal: Hashable, Sendable, CustomStringConvertible {
       "injection into LISN \(lisn): it is mapped to hardware, whose events come from there (EINVAL): unmap it first"
     case .messageWithoutDevice:
       "KVM_SIGNAL_MSI: routes are looked up by device (EINVAL): set KVM_MSI_VALID_DEVID and devid"
+    case .sourceBeyond(let lisn):
+      "NR_SOURCES: LISN \(lisn) exists and cannot be taken back (EBUSY): set a number above it, or serve a new device"
     case .sizeIsSet(let what, let count):
       "\(what) is \(count) and can be set once (EBUSY): RESET without vCPUs starts over"
     }

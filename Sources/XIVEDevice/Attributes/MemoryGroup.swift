@@ -27,9 +27,11 @@ struct MemoryGroup: AttributeGroup {
     else { throw .invalid }
     let caller = payload.caller
     try device.addMemory(slot, byteCount: value.size) { () throws(DeviceError) in
-      GuestMemory.Slot(
-        guestAddress: value.gpa, byteCount: value.size, offset: value.offset,
-        memory: try caller.share(value.fd, offset: value.offset, byteCount: value.size))
+      let memory = try device.taking(from: caller) { () throws(DeviceError) in
+        try caller.share(value.fd, offset: value.offset, byteCount: value.size)
+      }
+      return GuestMemory.Slot(
+        guestAddress: value.gpa, byteCount: value.size, offset: value.offset, memory: memory)
     }
     return nil
   }

@@ -56,7 +56,11 @@ extension XIVEDevice {
     let server: UInt64 = request.input.value(at: 16)
     guard capability == Self.interruptCapability, flags == 0 else { throw .invalid }
     guard let number = Int32(exactly: descriptor) else { throw .badDescriptor }
-    guard try request.caller.isDevice(number) else { throw .notPermitted }
+    let caller = request.caller
+    let isDevice = try taking(from: caller) { () throws(DeviceError) in
+      try caller.isDevice(number)
+    }
+    guard isDevice else { throw .notPermitted }
     // No number above 32 bits is a server's: refused with the others, after what comes first.
     request.invalidation = try connect(
       request.opener, to: Server(rawValue: UInt32(clamping: server)))
@@ -118,8 +122,17 @@ extension XIVEDevice {
   private func event(_ number: Int32, of request: ControlRequest) throws(DeviceError)
     -> any SharedEvent
   {
-    do { return try request.caller.event(number) } catch {
-      if error == .notPermitted { note(.untakenDescriptor(of: request.caller.name)) }
+    try taking(from: request.caller) { () throws(DeviceError) in
+      try request.caller.event(number)
+    }
+  }
+
+  /// Takes a descriptor of a caller's, and notes it where that is not allowed.
+  func taking<Result>(
+    from caller: any Caller, _ body: () throws(DeviceError) -> Result
+  ) throws(DeviceError) -> Result {
+    do { return try body() } catch {
+      if error == .notPermitted { note(.untakenDescriptor(of: caller.name)) }
       throw error
     }
   }
@@ -128,7 +141,8 @@ extension XIVEDevice {
     _ request: ControlRequest, _ body: () throws(DeviceError) -> Result
   ) throws(DeviceError) -> Result {
     do { return try body() } catch {
-      if error == .badAddress { note(.unreachableMemory(of: request.caller.name)) }
+      let isNull = request.input.value(at: 8) as UInt64 == 0
+      if error == .badAddress, !isNull { note(.unreachableMemory(of: request.caller.name)) }
       throw error
     }
   }
