@@ -7,7 +7,7 @@ struct VPGroup: AttributeGroup {
   unowned let device: XIVEDevice
 
   func has(_ attribute: UInt64) -> Bool {
-    (try? server(attribute)).map { (try? device.vp(of: $0)) != nil } ?? false
+    (try? server(attribute)) != nil
   }
 
   func set(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError)
@@ -30,7 +30,8 @@ struct VPGroup: AttributeGroup {
   }
 
   private func server(_ attribute: UInt64) throws(DeviceError) -> Server {
-    guard let number = UInt32(exactly: attribute) else { throw .noSuchAttribute }
-    return Server(rawValue: number)
+    let limit = device.delivery.withLock { $0.serverLimit }
+    guard attribute < UInt64(limit) else { throw .noSuchAttribute }
+    return Server(rawValue: UInt32(attribute))
   }
 }

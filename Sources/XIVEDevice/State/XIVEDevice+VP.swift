@@ -39,7 +39,8 @@ extension XIVEDevice {
       }
       router.presenter.accept(server)
       router.presenter.clearBacklog(of: server)
-      state.parkedVPs[server] = ring == Presenter.initialState ? nil : ring
+      let saved = Presenter.savedState(restoredFrom: ring)
+      state.parkedVPs[server] = saved == Presenter.initialState ? nil : saved
     }
   }
 

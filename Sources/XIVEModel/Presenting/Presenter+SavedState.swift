@@ -5,6 +5,15 @@ extension Presenter {
   /// Source: Linux `arch/powerpc/kvm/book3s_xive_native.c`, `kvmppc_xive_native_connect_vcpu`.
   public static var initialState: UInt64 { 0x0000_0000_ff00_0000 }
 
+  /// What a vCPU that is restored from a state will be saved as.
+  /// - Parameter state: as ``savedState(of:)`` gives it, or anything else.
+  /// - Returns: the state without what no software can set, or what follows from the rest.
+  public static func savedState(restoredFrom state: UInt64) -> UInt64 {
+    var ring = RingState()
+    ring.restore(state)
+    return ring.saved
+  }
+
   /// A vCPU's OS ring as a hypervisor saves it, with what its NVT has kept: bytes NSR, CPPR, IPB, LSMFB, ACK#, INC,
   /// AGE, PIPR, the first one highest.
   ///
