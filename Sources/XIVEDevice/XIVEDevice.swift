@@ -109,11 +109,14 @@ public final class XIVEDevice: PagedDevice {
   public func createSource(_ lisn: LISN, isLSI: Bool = false, isAsserted: Bool = false)
     throws(DeviceError)
   {
-    guard lisn.rawValue < sourceLimit else { throw .outOfRange }
-    sources.createBlock(of: lisn)
-    delivery.withLock { assign(.masked, to: lisn, &$0) }
-    perform(.create(isLSI: isLSI, isAsserted: isAsserted), on: lisn)
-    sources.backings.publishIPI(lisn)
+    try delivery.withLock { state throws(DeviceError) in
+      // Inside: nobody lowers the limit between the look and the source.
+      guard lisn.rawValue < sourceLimit else { throw .outOfRange }
+      sources.createBlock(of: lisn)
+      assign(.masked, to: lisn, &state)
+      perform(.create(isLSI: isLSI, isAsserted: isAsserted), on: lisn)
+      sources.backings.publishIPI(lisn)
+    }
   }
 
   /// What serves a source's pages now, and how often that has changed.

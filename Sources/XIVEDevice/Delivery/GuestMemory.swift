@@ -42,6 +42,14 @@ struct GuestMemory: Sendable {
   /// Gives a part of the limit back.
   mutating func release(_ byteCount: UInt64) { self.byteCount -= byteCount }
 
+  /// Takes all slots away; what is being mapped keeps its part of the limit.
+  mutating func removeAll() {
+    for index in slots.indices {
+      if let slot = slots[index] { release(slot.byteCount) }
+      slots[index] = nil
+    }
+  }
+
   /// Whether a range shares addresses with a slot.
   func overlaps(_ range: Range<UInt64>) -> Bool {
     slots.contains { $0?.range.overlaps(range) == true }

@@ -11,8 +11,12 @@ extension XIVEDevice {
     guard count <= configuration.sourceCount else { throw .outOfRange }
     try delivery.withLock { state throws(DeviceError) in
       guard count != sourceLimit || !state.hasSourceLimit else { return }
-      guard !state.hasSourceLimit, sources.backings.run(from: Int(count)) == nil else {
+      guard !state.hasSourceLimit else {
         note(.sizeIsSet("NR_SOURCES", Int(sourceLimit)))
+        throw .busy
+      }
+      if let others = sources.backings.run(from: Int(count)) {
+        note(.sourceBeyond(LISN(rawValue: UInt32(others.lowerBound))))
         throw .busy
       }
       sourceLimit = count
@@ -56,10 +60,10 @@ extension XIVEDevice {
   func address(_ window: Int) -> UInt64? { delivery.withLock { $0.addresses[window] } }
 
   /// The addresses of a window; nil where they end beyond the last one.
-  private func range(of window: Int, at address: UInt64) -> Range<UInt64>? {
+  private func range(of window: Int, at address: UInt64) -> ClosedRange<UInt64>? {
     let pages = window == 0 ? UInt64(TIMAView.allCases.count) : 2 * UInt64(sourceLimit)
-    let (end, overflow) = address.addingReportingOverflow(pages * map.pageByteCount)
-    return overflow ? nil : address..<end
+    let (last, overflow) = address.addingReportingOverflow(pages * map.pageByteCount - 1)
+    return overflow ? nil : address...last
   }
 
   /// Forgets what a VMM has set up, for the next one; nothing while a vCPU is connected.
@@ -69,6 +73,8 @@ extension XIVEDevice {
       var fresh = DeliveryConfiguration(serverLimit: configuration.serverCount)
       fresh.waiters = state.waiters
       fresh.sourceCounts = state.sourceCounts
+      fresh.memory = state.memory
+      fresh.memory.removeAll()
       state = fresh
       sourceLimit = configuration.sourceCount
       for number in 0..<configuration.serverCount {

@@ -57,8 +57,9 @@ extension XIVEDevice {
   ///   irqfds share its line.
   func storeState(_ bytes: RawSpan, at offset: UInt64) throws(DeviceError) {
     let size = SourceRecord.byteCount
+    let limit = UInt64(configuration.sourceCount) * UInt64(size)
     guard offset.isMultiple(of: UInt64(size)), bytes.byteCount.isMultiple(of: size),
-      offset + UInt64(bytes.byteCount) <= UInt64(sourceLimit) * UInt64(size)
+      offset + UInt64(bytes.byteCount) <= limit
     else { throw .invalid }
     let first = UInt32(offset / UInt64(size))
     let records = (0..<bytes.byteCount / size).map { index in
@@ -69,6 +70,7 @@ extension XIVEDevice {
     // Of backings and shared lines nothing changes meanwhile; whoever has those locks takes none of these.
     try hotplug.withLock { _ throws(DeviceError) in
       try delivery.withLock { state throws(DeviceError) in
+        guard Int(first) + records.count <= Int(sourceLimit) else { throw .invalid }
         for (index, record) in records.enumerated() {
           try check(record, of: LISN(rawValue: first + UInt32(index)))
         }
