@@ -46,7 +46,7 @@ struct ConnectTests {
 
   private static let serversBeyond: [UInt64] = [4, 5, 16_384, 1 << 31, 1 << 32, 1 << 32 | 2, .max]
 
-  @Test("Of several mistakes the first is answered, and nothing changes")
+  @Test("A18: of several mistakes the first is answered, and nothing changes")
   func order() throws {
     let rig = try rig()
     for bits in 1..<1 << Mistake.allCases.count {

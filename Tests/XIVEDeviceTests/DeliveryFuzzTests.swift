@@ -6,36 +6,6 @@ import XIVETestSupport
 
 @testable import XIVEDevice
 
-/// Where events go and what is on its way: what a refused request must leave as it was.
-private struct DeliverySnapshot: Hashable {
-  let sources: Snapshot
-  let assignments: [EAS]
-  let ends: [END]
-  let threads: [TIMA]
-  let backlogs: [UInt8]
-  let servers: [UInt64: Server]
-  let slots: [UInt64?]
-  let limit: UInt32
-  let counts: DeliveryCounts
-
-  init(_ rig: Rig) {
-    let router = rig.device.router
-    sources = Snapshot(rig, phbCount: 1)
-    assignments = (0..<rig.device.configuration.sourceCount).map {
-      router.eas(of: LISN(rawValue: $0))
-    }
-    let servers = 0..<rig.device.configuration.serverCount
-    ends = (0..<UInt32(servers.count) * 8).map { router.end(at: ENDIndex(rawValue: $0)) }
-    threads = servers.map { router.presenter.tima(of: Server(rawValue: $0)) }
-    backlogs = servers.map { router.presenter.backlog(of: NVTIndex(Server(rawValue: $0))) }
-    let state = rig.device.delivery.withLock { $0 }
-    self.servers = state.servers
-    slots = (0..<32).map { state.memory[$0]?.guestAddress }
-    limit = state.serverLimit
-    counts = router.counts
-  }
-}
-
 /// Random requests about delivery, most of them nearly right.
 private struct Guest {
   var attacker: Attacker

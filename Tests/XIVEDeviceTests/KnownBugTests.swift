@@ -44,8 +44,8 @@ struct KnownBugTests {
     #expect(try rig.get(rig.offset(4, .management)) == .max)
   }
 
-  // The kernel refused to reset a queue because it checked flags first. There are no queues here yet; the same
-  // mistake in the group that resets by zeros: a PHB's removal must not be refused as a PHB without interrupts.
+  // The kernel refused to reset a queue because it checked flags first; of queues KnownAttributeBugTests tells. The same
+  // mistake in the group that removes by zeros: a PHB's removal must not be refused as a PHB without interrupts.
   @Test("6.3: zeros remove a PHB, whatever else would be checked of one that is added")
   func zerosRemove() throws {
     let rig = try Rig.withPHB()

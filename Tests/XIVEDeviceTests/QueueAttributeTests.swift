@@ -31,7 +31,7 @@ struct QueueAttributeTests {
     }
   }
 
-  @Test("Memory that cannot be read is found first, then the server, then the priority")
+  @Test("A11: memory that cannot be read is found first, then the server, then the priority")
   func order() throws {
     let machine = try machine()
     let rig = machine.rig
@@ -73,7 +73,7 @@ struct QueueAttributeTests {
     #expect(try machine.rig.get(group, xive_eq_id(0, 6), as: xive_eq.self).qshift == 16)
   }
 
-  @Test("What the kernel does not take is EINVAL, and the queue of before stays")
+  @Test("A11: what the kernel does not take is EINVAL, and the queue of before stays")
   func values() throws {
     let machine = try machine()
     try machine.setQueue(0, 6, toggle: 0, index: 9)
@@ -94,7 +94,7 @@ struct QueueAttributeTests {
     #expect(try machine.end(0, 6) == before)
   }
 
-  @Test("A queue lies in one slot of the guest's RAM, aligned")
+  @Test("A11: a queue lies in one slot of the guest's RAM, aligned")
   func addresses() throws {
     let machine = try machine()
     let size = UInt64(machine.memory.byteCount)

@@ -18,7 +18,7 @@ struct SourceAttributeTests {
 
   private func rig() -> Rig { Rig(sources: 3_000, existing: 0) }
 
-  @Test("A number out of range is E2BIG before the value is looked at", arguments: outside)
+  @Test("A1: a number out of range is E2BIG before the value is looked at", arguments: outside)
   func range(attribute: UInt64) {
     let rig = rig()
     let memory = FakeMemory()
@@ -44,7 +44,7 @@ struct SourceAttributeTests {
     #expect(rig.states[5] == 0b1_0101)
   }
 
-  @Test("Memory that cannot be read is EFAULT, and the block stays created")
+  @Test("A2: memory that cannot be read is EFAULT, and the block stays created")
   func fault() {
     let rig = rig()
     rig.expectRefused(.badAddress) { () throws(DeviceError) in
@@ -70,7 +70,7 @@ struct SourceAttributeTests {
     (~(lsi | asserted), 0b1_0001), (.max, 0b1_1101),
   ]
 
-  @Test("A new source is what the value says, off, and can be mapped", arguments: values)
+  @Test("A3: a new source is what the value says, off, and can be mapped", arguments: values)
   func creation(value: UInt64, state: UInt8) throws {
     for isInline in [false, true] {
       let rig = rig()
@@ -82,7 +82,7 @@ struct SourceAttributeTests {
     }
   }
 
-  @Test("Creating again masks, and never clears what was set", arguments: values, values)
+  @Test("A4, A5, A6: a second creation masks, and clears nothing", arguments: values, values)
   func recreation(first: (UInt64, UInt8), second: (UInt64, UInt8)) throws {
     for pq in PQ.allCases {
       let rig = rig()
@@ -95,7 +95,7 @@ struct SourceAttributeTests {
     }
   }
 
-  @Test("Exactly the numbers below the size of the table exist as attributes")
+  @Test("A7: exactly the numbers below the size of the table exist as attributes")
   func has() throws {
     let rig = rig()
     for attribute: UInt64 in [0, 1, 1_023, 1_024, 2_999] {
