@@ -25,12 +25,14 @@ final class HoldingRouter: EventRouter {
     if isRunning { next.forward(lisn) } else { _ = cells.perform(.latch, on: lisn) }
   }
 
-  /// Passes on what has stayed at a source's door.
+  /// Passes on what has stayed at a source's door, unless the machine has been stopped again.
+  ///
+  /// Asked once: whoever stops it now waits for this, and whoever then reads the source's state finds the event
+  /// either at its door or in its queue.
   func release(_ lisn: LISN) {
     // A look first: most doors are clear, and taking writes the cell.
-    guard cells.state(of: lisn).isLatched, cells.perform(.unlatch, on: lisn).value == 1 else {
-      return
-    }
-    forward(lisn)
+    guard isRunning, cells.state(of: lisn).isLatched, cells.perform(.unlatch, on: lisn).value == 1
+    else { return }
+    next.forward(lisn)
   }
 }

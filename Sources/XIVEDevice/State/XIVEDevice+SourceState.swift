@@ -117,7 +117,7 @@ extension XIVEDevice {
       }
       perform(.replace(new), on: lisn)
       // While the machine is stopped it stays where it is.
-      if isRunning { holding.release(lisn) }
+      holding.release(lisn)
     }
     sources.backings.publishIPI(lisn)
   }
