@@ -100,7 +100,12 @@ extension XIVEDevice {
       // A source that exists cannot be taken back: consumers may have its pages.
       guard backingWord(of: lisn) != nil else { return }
       assign(.masked, to: lisn, &state)
-      perform(.disable, on: lisn)
+      gate.pass(stripe: Int(lisn.rawValue)) {
+        if case .phb(let index, let irq) = sources.backings[lisn].backing, let phb = phbs[index] {
+          perform(.set(.off), on: irq, of: phb)
+        }
+        perform(.disable, on: lisn)
+      }
       return
     }
     sources.createBlock(of: lisn)
