@@ -187,6 +187,7 @@ extension SourceState {
       switchOff()
       isLSI = false
       isAsserted = false
+      isRaised = false
       return SourceOutcome()
     case .replace(let new):
       let old = self
