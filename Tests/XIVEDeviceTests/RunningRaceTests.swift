@@ -72,13 +72,15 @@ struct RunningRaceTests {
     device.setRunning(false)
     _ = device.engine.cells.perform(.latch, on: lisn)
     let missing = Atomic<Int>(0)
+    let isDone = Atomic<Bool>(false)
     Threads.run(2) { thread in
-      for _ in 0..<200_000 {
-        if thread == 0 {
-          device.gate.pass(stripe: 0) { device.holding.release(lisn) }
-        } else if !device.engine.cells.state(of: lisn).isLatched {
-          missing.add(1, ordering: .relaxed)
-        }
+      if thread == 0 {
+        for _ in 0..<500_000 { device.gate.pass(stripe: 0) { device.holding.release(lisn) } }
+        isDone.store(true, ordering: .sequentiallyConsistent)
+        return
+      }
+      while !isDone.load(ordering: .sequentiallyConsistent) {
+        if !device.engine.cells.state(of: lisn).isLatched { missing.add(1, ordering: .relaxed) }
       }
     }
     #expect(missing.load(ordering: .relaxed) == 0)
