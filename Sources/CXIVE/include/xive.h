@@ -420,8 +420,8 @@ struct xive_hwirq_state {
 XIVE_ASSERT_SIZE(struct xive_hwirq_state, 8);
 
 /// Routes a device's messages: `data` first_data + i at `address` triggers LISN first_lisn + i. EEXIST
-/// shares messages with another route of the requester; E2BIG LISNs out of range; EINVAL a source that
-/// was never created, or is an LSI. Removed by address and first_data; ENOENT there is none.
+/// shares messages with another route of the requester; E2BIG LISNs out of range; EINVAL data beyond 32
+/// bits, a source that was never created, or is an LSI. Removed by address and first_data; ENOENT there is none.
 struct xive_msi {
   __u64 address;
   __u32 first_data;
