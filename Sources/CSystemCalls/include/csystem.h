@@ -18,6 +18,8 @@ enum {
 /// Waits until all dirty pages of a file have been written back.
 int csystem_flush(int fd);
 int csystem_open(const char *path, int flags, unsigned mode);
+/// Creates a file of a name that ends in XXXXXX, which are replaced; for the owner alone. Returns a descriptor.
+int csystem_make_temporary(char *name);
 int csystem_duplicate(int fd);
 int csystem_set_nonblocking(int fd);
 /// Closes what a descriptor stands for and leaves its number to its owner, open on nothing.
