@@ -30,12 +30,13 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
   ],
   targets: [
-    // C: the ABI, what Swift cannot import of the system, libfuse.
+    // C: the ABI, what Swift cannot import of the system, libfuse, zlib.
     .target(name: "CXIVE"),
     .target(name: "CSystemCalls"),
     .target(
       name: "CHarness", dependencies: ["CXIVE"], cSettings: [.define("_GNU_SOURCE")]),
     .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     // The controller: pure, then its pages.
     .target(name: "XIVEModel", swiftSettings: strict),
@@ -67,7 +68,7 @@ let package = Package(
     .target(
       name: "XIVEClient",
       dependencies: [
-        "CXIVE", "CSystemCalls", "DeviceClient", "XIVEModel", "SystemCalls",
+        "CXIVE", "CSystemCalls", "CZlib", "DeviceClient", "XIVEModel", "SystemCalls",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),

@@ -14,6 +14,24 @@ public struct DeviceGeometry: Hashable, Sendable {
   /// Whether a store at 400-7ff of a management page ends the interrupt.
   public let supportsStoreEOI: Bool
 
+  /// Creates a geometry, such as that of a saved state.
+  /// - Parameters:
+  ///   - sourceCount: the number of sources that there is room for.
+  ///   - serverCount: the number of servers that there is room for.
+  ///   - pageShift: logarithm of a device page's bytes.
+  ///   - pagesPerSource: ESB pages a source: 1 or 2.
+  ///   - supportsStoreEOI: whether a store ends the interrupt.
+  public init(
+    sourceCount: UInt32, serverCount: UInt32, pageShift: UInt32, pagesPerSource: UInt32,
+    supportsStoreEOI: Bool
+  ) {
+    self.sourceCount = sourceCount
+    self.serverCount = serverCount
+    self.pageShift = pageShift
+    self.pagesPerSource = pagesPerSource
+    self.supportsStoreEOI = supportsStoreEOI
+  }
+
   init(_ info: xive_info_geometry) {
     sourceCount = info.sources
     serverCount = info.max_vcpus

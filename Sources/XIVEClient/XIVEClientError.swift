@@ -53,6 +53,10 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
   case machine(MachineError)
   /// An irqfd, a line or a message was refused.
   case injection(InjectionError)
+  /// A file with a saved state cannot be used, or a state in memory cannot be.
+  case stateFile(String, StateFileError)
+  /// A machine's state cannot be read from a device, or not be given to it.
+  case state(MachineStateError)
 
   /// The error number that a C caller gets.
   public var errno: Errno {
@@ -68,6 +72,8 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .delivery(let error): error.errno
     case .machine(let error): error.errno
     case .injection(let error): error.errno
+    case .stateFile(_, let error): error.errno
+    case .state(let error): error.errno
     case .access, .window, .value, .operation, .notCreated, .cannotMap, .emptyRun, .outsideWindow:
       .invalidArgument
     }
@@ -115,6 +121,8 @@ public enum XIVEClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case .delivery(let error): error.description
     case .machine(let error): error.description
     case .injection(let error): error.description
+    case .stateFile(let path, let error): "\(path): \(error)"
+    case .state(let error): error.description
     }
   }
 
