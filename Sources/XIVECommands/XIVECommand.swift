@@ -13,9 +13,9 @@ public struct XIVECommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self, DemoCommand.self,
-      HotplugCommand.self, BenchCommand.self, ConsumerCommand.self, VMMCommand.self,
-      GuestCommand.self,
+      ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self,
+      SaveCommand.self, RestoreCommand.self, DemoCommand.self, HotplugCommand.self,
+      BenchCommand.self, ConsumerCommand.self, VMMCommand.self, GuestCommand.self,
     ])
 
   /// Creates the command.
