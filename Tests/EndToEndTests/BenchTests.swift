@@ -9,7 +9,7 @@ struct BenchTests {
   static let judgedAlone = [
     "rangeFill", "pqOperation", "pqSpeedUp", "ready", "memory",
     "readySmall", "memorySmall", "memoryLarge", "deliver", "handle64", "handle1024",
-    "handleSpeedUp",
+    "handleSpeedUp", "saveState", "restoreState",
   ]
   static let notJudged = ["handle1", "deliverExact", "handleExact", "attribute"]
   /// Compared with an eventfd, which needs no other server.

@@ -5,7 +5,7 @@ internal import SystemCalls
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure faults, accesses, the model, delivery and the server's footprint.",
+    abstract: "Measure faults, accesses, the model, delivery, saving and the server's footprint.",
     discussion: """
       Serves temporary files and consumes them. Machines differ and are shared, so that what counts are \
       ratios to a plain C server, measured in turns in the same run: tools/bench builds that server and \
@@ -26,11 +26,12 @@ struct BenchCommand: ParsableCommand {
       let delivery = try DeliveryBench().run(plan, progress)
       let fileDelivery = try DeliveryFileBench(plan, baseline: options.baseline).run(progress)
       let injection = try InjectionBench(plan, baseline: options.baseline).run(progress)
+      let state = try StateBench.run(plan, progress)
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
         isQuick: options.quick,
-        figures: files + model + delivery + fileDelivery + injection + footprint,
+        figures: files + model + delivery + fileDelivery + injection + state + footprint,
         hasBaseline: options.baseline != nil)
       if options.json { try printJSON(report) } else { print(report.text) }
     }
@@ -89,6 +90,8 @@ enum BenchFailure: Error, CustomStringConvertible {
   case zapCount(String, expected: Int, found: Int)
   /// Interrupts were not what or where they should be.
   case lostInterrupts(String)
+  /// A machine's state was not what it had been after it was saved and restored; the file.
+  case lostState(String)
   /// A consumer has ended, or is stuck.
   case lostConsumer(String)
   /// A system call failed.
@@ -106,6 +109,7 @@ enum BenchFailure: Error, CustomStringConvertible {
     case .zapCount(let server, let expected, let found):
       "\(server): \(expected) ranges should have been dropped, but \(found) were"
     case .lostInterrupts(let what): "delivery: \(what)"
+    case .lostState(let file): "\(file): what was restored is not what was saved"
     case .lostConsumer(let server): "\(server): a consumer does not answer"
     case .system(let what, let error): "\(what): \(error)"
     case .interrupted: "bench: interrupted"
@@ -115,7 +119,9 @@ enum BenchFailure: Error, CustomStringConvertible {
   var exitCode: ExitCode {
     switch self {
     case .notReady: Exit.unavailable
-    case .notCold, .residentPages, .zapCount, .lostInterrupts, .lostConsumer, .system: Exit.failed
+    case .notCold, .residentPages, .zapCount, .lostInterrupts, .lostState, .lostConsumer,
+      .system:
+      Exit.failed
     case .interrupted: ExitCode(130)
     }
   }
