@@ -11,6 +11,8 @@ public struct LateEvent: Hashable, Sendable {
     case raised
     /// The line was lowered.
     case lowered
+    /// The line was raised, and is low again: an event came of it. So does an irqfd that was deassigned meanwhile.
+    case pulsed
     /// The line is held by irqfds: whoever holds it raises the eventfd of the other machine.
     case heldByIRQFDs
   }
@@ -37,6 +39,9 @@ public struct LateEvent: Hashable, Sendable {
     case .triggered(let count): for _ in 0..<count { try device.trigger(source) }
     case .raised: try device.setLine(of: source, to: true)
     case .lowered: try device.setLine(of: source, to: false)
+    case .pulsed:
+      try device.setLine(of: source, to: true)
+      try device.setLine(of: source, to: false)
     case .heldByIRQFDs: break
     }
   }
@@ -80,17 +85,21 @@ extension SourceRecord {
     guard now.pq.rawValue & pq.rawValue == pq.rawValue, now.pq != .off || pq == .off,
       now.isLatched == (isLatched || hasLeft)
     else { return nil }
-    if now.isHeldByIRQFDs { return [.heldByIRQFDs] + lineEvents(until: now) }
-    let lines = lineEvents(until: now)
-    // The event of a line that was raised comes of that.
-    return lines.contains(.raised) || count == 0 ? lines : lines + [.triggered(count)]
+    guard isLSI else { return count == 0 ? [] : [.triggered(count)] }
+    // Of a passed-through LSI the line is the device's: that of the other machine has its own.
+    guard passthrough == nil else { return [] }
+    return lineEvents(until: now, hasFired: count > 0)
   }
 
   private var isPending: Bool { pq == .pending || pq == .queued }
 
-  private func lineEvents(until now: SourceRecord) -> [LateEvent.Kind] {
-    // Of a passed-through LSI the line is the device's.
-    guard isAsserted != now.isAsserted, passthrough == nil else { return [] }
-    return [now.isAsserted ? .raised : .lowered]
+  /// The event of a line that is high now comes of its being raised.
+  private func lineEvents(until now: SourceRecord, hasFired: Bool) -> [LateEvent.Kind] {
+    var kinds: [LateEvent.Kind] = now.isHeldByIRQFDs ? [.heldByIRQFDs] : []
+    if hasFired, !now.isHeldByIRQFDs, !now.isAsserted { kinds.append(.pulsed) }
+    // A line that was held all the time fires when it is raised again where nothing is pending.
+    if now.isAsserted, hasFired || !isAsserted { kinds.append(.raised) }
+    if isAsserted, !now.isAsserted { kinds.append(.lowered) }
+    return kinds
   }
 }
