@@ -53,7 +53,7 @@ extension DeliveryCounters {
     [
       ("entries", entries), ("notified", notified), ("backlogged", backlogged),
       ("coalesced", coalesced), ("escalated", escalated), ("masked", masked),
-      ("undelivered", undelivered), ("vcpus", vcpus),
+      ("undelivered", undelivered), ("vcpus", vcpus), ("ends", ends), ("vps", vps),
     ]
   }
 }

@@ -271,7 +271,7 @@ static const uint32_t xive_get_attr_request = XIVE_GET_ATTR;
 #define KVM_DEV_XIVE_GRP_CTRL 1
 /// Masks all sources and disables all queues. While no vCPU is connected the machine starts over: what a
 /// VMM has set up is forgotten, too (groups 0x43, 0x44, 0x45, NR_SERVERS, NR_SOURCES, VP states, which
-/// sources are LSIs). No payload.
+/// sources are LSIs), and it runs. No payload.
 #define KVM_DEV_XIVE_RESET 1
 /// Waits until events in flight have reached their queues. No payload. (The kernel's also marks the
 /// queues' pages dirty; here they are the VMM's own memory.)
@@ -609,7 +609,9 @@ struct xive_info_delivery {
   __u64 masked;       ///< dropped: the source's EAS, or the END's priority, is masked
   __u64 undelivered;  ///< dropped: the vCPU does not run and its END keeps no backlog
   __u64 vcpus;        ///< connected now
-  __u64 zero[6];
+  __u64 ends;         ///< valid now
+  __u64 vps;          ///< present now (XIVE_VP_PRESENT)
+  __u64 zero[4];
 };
 XIVE_ASSERT_SIZE(struct xive_info_delivery, 112);
 

@@ -19,6 +19,10 @@ public struct DeliveryCounters: Hashable, Sendable {
   public let undelivered: UInt64
   /// vCPUs that are connected now.
   public let vcpus: UInt64
+  /// Event notification descriptors that are valid now.
+  public let ends: UInt64
+  /// Servers that have a vCPU now, or something that is kept for one.
+  public let vps: UInt64
 
   init(_ info: xive_info_delivery) {
     entries = info.entries
@@ -29,6 +33,8 @@ public struct DeliveryCounters: Hashable, Sendable {
     masked = info.masked
     undelivered = info.undelivered
     vcpus = info.vcpus
+    ends = info.ends
+    vps = info.vps
   }
 }
 

@@ -22,7 +22,7 @@ extension XIVEDescriptor {
   /// - Parameters:
   ///   - records: a record for each source, in order.
   ///   - first: the first record's source.
-  /// - Throws: as ``writeSourceState(_:from:)``.
+  /// - Throws: as ``writeSourceState(_:from:)-(RawSpan,_)``.
   public func setSourceRecords(_ records: [SourceRecord], from first: LISN)
     throws(XIVEClientError)
   {

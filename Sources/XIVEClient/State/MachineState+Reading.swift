@@ -5,11 +5,11 @@ extension MachineState {
   /// Reads a machine's state. It is stopped meanwhile, and runs again afterwards if it did.
   ///
   /// The guest's vCPUs must not run until then: the device cannot stop them. Sources are read at memory speed; each
-  /// server takes nine requests, so that a device with room for many should be told how many it has (`NR_SERVERS`).
+  /// vCPU and each event notification descriptor takes a request.
   /// - Parameters:
   ///   - device: writable, unless the machine is stopped.
   ///   - leavingStopped: whether the machine stays stopped, to be moved.
-  ///   - progress: told now and then how many servers have been asked, and of how many.
+  ///   - progress: told now and then how many vCPUs and descriptors have been read, and of how many.
   /// - Returns: the state.
   /// - Throws: ``MachineStateError/ran`` when somebody else let the machine run, and what the requests are refused
   ///   with; it runs again if it did.
@@ -35,21 +35,11 @@ extension MachineState {
   private init(stopped device: borrowing XIVEDescriptor, _ progress: (Int, Int) -> Void)
     throws(XIVEClientError)
   {
-    var search = ENDSearch()
-    let serverCount = try device.serverCount()
+    let tables = try DeviceTables(device, progress)
     let last = LISN(rawValue: try device.sourceCount())
     self.init(
-      geometry: device.geometry, serverCount: serverCount, vps: [], ends: [],
-      sources: try device.sourceRecords(LISN(rawValue: 0)..<last))
-    for number in 0..<serverCount {
-      let server = Server(rawValue: number)
-      if number % 256 == 0 { progress(Int(number), Int(serverCount)) }
-      let vp = try device.vpState(of: server)
-      if vp.isPresent { vps.append(VPRecord(server: server, w01: vp.ring.w01)) }
-      // An END may be valid before its server has a vCPU, and after it had one.
-      try search.ask(server, of: device)
-    }
-    try search.ask(followingSources: sources, beyond: serverCount, of: device)
-    ends = search.found.sorted { $0.index.rawValue < $1.index.rawValue }
+      geometry: device.geometry, serverCount: try device.serverCount(),
+      vps: tables.vps.map { VPRecord(server: $0.server, w01: $0.state.ring.w01) },
+      ends: tables.ends, sources: try device.sourceRecords(LISN(rawValue: 0)..<last))
   }
 }

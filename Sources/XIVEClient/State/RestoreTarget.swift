@@ -12,27 +12,15 @@ struct RestoreTarget {
   let ends: [ENDIndex]
   let memory: [MemorySlot]
 
-  /// Asks a device; of the state it takes which descriptors that will lead to.
-  init(_ device: borrowing XIVEDescriptor, before state: MachineState) throws(XIVEClientError) {
+  /// Asks a device.
+  init(_ device: borrowing XIVEDescriptor) throws(XIVEClientError) {
     sourceCount = try device.sourceCount()
     serverCount = try device.serverCount()
     sources = try device.sourceRecords(LISN(rawValue: 0)..<LISN(rawValue: sourceCount))
-    var servers: [Server] = []
-    var search = ENDSearch()
-    var connectedCount = 0
-    for number in 0..<serverCount {
-      let server = Server(rawValue: number)
-      let vp = try device.vpState(of: server)
-      if vp.isPresent { servers.append(server) }
-      if vp.isConnected { connectedCount += 1 }
-      try search.ask(server, of: device)
-    }
-    try search.ask(followingSources: sources, beyond: serverCount, of: device)
-    try search.ask(followingSources: state.sources, beyond: serverCount, of: device)
-    for record in state.ends { try search.ask(record.end.escalationEND, of: device) }
-    self.servers = servers
-    self.ends = search.found.map(\.index)
-    self.connectedCount = connectedCount
+    let tables = try DeviceTables(device)
+    servers = tables.vps.map(\.server)
+    connectedCount = tables.vps.count { $0.state.isConnected }
+    ends = tables.ends.map(\.index)
     var memory: [MemorySlot] = []
     for slot in 0..<32 as Range<UInt32> {
       if let part = try device.memory(slot: slot) { memory.append(part) }
@@ -54,7 +42,7 @@ extension MachineState {
   func target(_ device: borrowing XIVEDescriptor) throws(XIVEClientError) -> RestoreTarget {
     do { try check() } catch { throw .stateFile("the state", error) }
     do throws(MachineStateError) { try compare(device.geometry) } catch { throw .state(error) }
-    let target = try RestoreTarget(device, before: self)
+    let target = try RestoreTarget(device)
     do throws(MachineStateError) {
       try compareCounts(target)
       try compareQueues(target)

@@ -56,9 +56,9 @@ struct StateReport: Encodable {
 struct StateProgress {
   private let isOn = errorsAreWatched
 
-  /// Shows how many servers have been asked; few take no time that anybody would see.
+  /// Shows how many vCPUs and ENDs have been read; few take no time that anybody would see.
   func show(_ done: Int, of count: Int) {
-    if isOn, count >= 4_096 { writeError("\r\u{1b}[Kreading server \(done) of \(count)") }
+    if isOn, count >= 4_096 { writeError("\r\u{1b}[Kreading vCPUs and ENDs: \(done) of \(count)") }
   }
 
   /// Wipes the line.

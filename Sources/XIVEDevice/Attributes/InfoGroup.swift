@@ -55,6 +55,8 @@ struct InfoGroup: AttributeGroup {
     info.masked = counts.masked
     info.undelivered = counts.undelivered
     info.vcpus = device.delivery.withLock { UInt64($0.servers.count) }
+    info.ends = UInt64(device.router.validENDCount)
+    info.vps = UInt64(device.presentVPCount)
     return info
   }
 

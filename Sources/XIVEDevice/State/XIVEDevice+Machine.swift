@@ -66,7 +66,7 @@ extension XIVEDevice {
     return overflow ? nil : address...last
   }
 
-  /// Forgets what a VMM has set up, for the next one; nothing while a vCPU is connected.
+  /// Forgets what a VMM has set up, and lets the machine run, for the next one; nothing while a vCPU is connected.
   func startOver() {
     let isFree = delivery.withLock { state in
       guard state.servers.isEmpty else { return false }
@@ -82,6 +82,8 @@ extension XIVEDevice {
       }
       return true
     }
-    if isFree { injection.withLock { $0.messages = MessageTable() } }
+    guard isFree else { return }
+    injection.withLock { $0.messages = MessageTable() }
+    setRunning(true)
   }
 }

@@ -27,6 +27,17 @@ extension XIVEDevice {
     }
   }
 
+  /// How many servers have a vCPU, or something that is kept for one.
+  var presentVPCount: Int {
+    delivery.withLock { state in
+      (0..<state.serverLimit).count { number in
+        let server = Server(rawValue: number)
+        return connections.isConnected(server) || state.parkedVPs[server] != nil
+          || router.presenter.backlog(of: NVTIndex(server)) != 0
+      }
+    }
+  }
+
   /// Replaces the state of a server's vCPU; while none is connected it is kept for the one that will be, and so are
   /// its events.
   ///

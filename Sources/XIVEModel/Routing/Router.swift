@@ -82,6 +82,11 @@ public final class Router: EventRouter {
   /// - Returns: false beyond the table, and for every block but 0.
   public func contains(_ index: ENDIndex) -> Bool { Int(index.rawValue) < ends.count }
 
+  /// How many ENDs are valid at this moment.
+  public var validENDCount: Int {
+    (0..<ends.count).count { index in ends.withLock(index) { $0.end.isValid } }
+  }
+
   /// Reads an END.
   /// - Parameter index: an END in the table.
   /// - Returns: its words at this moment.
