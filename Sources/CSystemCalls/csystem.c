@@ -136,7 +136,7 @@ int csystem_probe_open(const char *path, int milliseconds) {
     if (ended == child) return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
     if (waited >= milliseconds) {
       kill(child, SIGKILL);
-      waitpid(child, &status, WNOHANG);
+      csystem_reap_later(child);
       return -ETIMEDOUT;
     }
     csystem_sleep_nanoseconds(1000000);

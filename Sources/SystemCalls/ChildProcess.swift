@@ -69,15 +69,11 @@ public struct ChildProcess: ~Copyable {
   }
 
   deinit {
-    if endCode == nil {
-      kill(id, SIGKILL)
-      // Not waited for without end: a process stuck in a fault of a dead server must not hold us too.
-      var patience = 2_000
-      while patience > 0, waitpid(id, nil, WNOHANG) == 0 {
-        MonotonicClock.sleep(nanoseconds: 1_000_000)
-        patience -= 1
-      }
-    }
+    guard endCode == nil else { return }
+    kill(id, SIGKILL)
+    // Not waited for without end: a process stuck in a fault of a dead server must not hold us too. Nor left to itself:
+    // a process that has ended and that nobody has waited for is in the way of whoever waits for any.
+    if Self.waitForEnd(of: id, milliseconds: 2_000) == nil { csystem_reap_later(id) }
   }
 
   /// Writes a line to the child's standard input; a child that has gone does not hear it.
@@ -107,13 +103,16 @@ public struct ChildProcess: ~Copyable {
   /// - Parameter milliseconds: how long.
   /// - Returns: the exit code, 128 plus the signal that ended it, or nil after the deadline.
   public mutating func exitCode(within milliseconds: Int) -> Int32? {
-    if let endCode { return endCode }
+    if endCode == nil { endCode = Self.waitForEnd(of: id, milliseconds: milliseconds) }
+    return endCode
+  }
+
+  private static func waitForEnd(of id: Int32, milliseconds: Int) -> Int32? {
     for _ in 0...milliseconds {
       var status: CInt = 0
       if unsafe waitpid(id, &status, WNOHANG) == id {
         let signal = status & 0x7f
-        endCode = signal == 0 ? (status >> 8) & 0xff : 128 + signal
-        return endCode
+        return signal == 0 ? (status >> 8) & 0xff : 128 + signal
       }
       MonotonicClock.sleep(nanoseconds: 1_000_000)
     }

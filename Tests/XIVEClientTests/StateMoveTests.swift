@@ -107,7 +107,7 @@ struct StateMoveTests {
     #expect(try MachineState.read(from: move.device) == expected, "a source that was created stays")
   }
 
-  @Test("ENDs beyond the machine's servers are found where something leads to them")
+  @Test("All valid ENDs are found and moved, also those beyond the machine's servers")
   func beyond() throws {
     let move = try MachineMove(["--create", "0-3", "--max-vcpus", "64"])
     try move.old.device.setServerCount(2)
@@ -124,16 +124,18 @@ struct StateMoveTests {
     record.route(to: 40, 6, eisn: 9)
     try move.old.device.setSourceRecords([record], from: 0)
     let state = try MachineState.read(from: move.old.device)
-    #expect(state.ends.map(\.index) == [ENDIndex(1, 6), ENDIndex(40, 6), ENDIndex(50, 1)])
+    #expect(
+      state.ends.map(\.index)
+        == [ENDIndex(1, 6), ENDIndex(40, 6), ENDIndex(50, 1), ENDIndex(60, 2)])
     try move.device.setEND(at: ENDIndex(50, 1), to: escalating)
     try state.apply(to: move.device)
     #expect(try move.device.serverCount() == 2)
     #expect(try MachineState.read(from: move.device) == state)
-    // What the state leads to and it does not have is cleared, too.
+    // What it does not have is cleared.
     var without = state
     without.ends.removeLast()
     try without.apply(to: move.device)
-    #expect(try !move.device.end(at: ENDIndex(50, 1)).isValid)
+    #expect(try !move.device.end(at: ENDIndex(60, 2)).isValid)
   }
 
   @Test("A refusal in the middle is told with what has been done, and leaves the machine stopped")

@@ -38,6 +38,8 @@ int64_t csystem_seek_hole(int fd, uint64_t offset);
 int csystem_start_writeback(int fd);
 /// Drops the clean cached pages of a range.
 int csystem_drop_cache(int fd, uint64_t offset, uint64_t length);
+/// Waits for the end of a child process on a thread of its own, which nobody hears of.
+void csystem_reap_later(int child);
 /// Opens `path` read-only in a child process. Returns 0, -errno of the open, or -ETIMEDOUT.
 int csystem_probe_open(const char *path, int milliseconds);
 int csystem_unmount_lazily(const char *path);
