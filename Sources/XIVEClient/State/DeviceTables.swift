@@ -7,8 +7,7 @@ struct DeviceTables {
   private(set) var vps: [(server: Server, state: VPState)] = []
   private(set) var ends: [ENDRecord] = []
 
-  /// Asks a device.
-  /// - Parameter progress: told now and then how many of both have been found, and of how many.
+  /// Asks a device; tells now and then how many of both have been found, and of how many.
   init(_ device: borrowing XIVEDescriptor, _ progress: (Int, Int) -> Void = { _, _ in })
     throws(XIVEClientError)
   {
