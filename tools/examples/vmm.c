@@ -110,8 +110,19 @@ static void open_device(struct vmm *vmm) {
     KVM_CAP_PPC_IRQ_XIVE, KVM_CAP_IRQFD, KVM_CAP_IRQFD_RESAMPLE, KVM_CAP_SIGNAL_MSI};
   for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
     if (ioctl(vmm->fd, KVM_CHECK_EXTENSION, extensions[i]) != 1) give_up("an extension is missing");
-  // A VMM before this one may have left its set-up behind.
-  set_attribute(vmm, KVM_DEV_XIVE_GRP_CTRL, KVM_DEV_XIVE_RESET, NULL, "RESET");
+}
+
+/// A VMM before this one may have left its set-up behind: without its vCPUs RESET starts over. When it
+/// has just ended, the device may hear of that a moment later.
+static void start_over(const struct vmm *vmm, const uint32_t *servers) {
+  for (int patience = PATIENCE_MS;; patience--) {
+    set_attribute(vmm, KVM_DEV_XIVE_GRP_CTRL, KVM_DEV_XIVE_RESET, NULL, "RESET");
+    if (device_attribute(vmm, KVM_SET_DEVICE_ATTR, KVM_DEV_XIVE_GRP_CTRL,
+                         KVM_DEV_XIVE_NR_SERVERS, servers) == 0)
+      return;
+    if (errno != EBUSY || patience == 0) give_up("NR_SERVERS");
+    usleep(1000);
+  }
 }
 
 /// Sizes and addresses: once, before anything else.
@@ -125,7 +136,7 @@ static void size_machine(struct vmm *vmm) {
   uint32_t servers = VCPUS;
   if (device_attribute(
         vmm, KVM_HAS_DEVICE_ATTR, KVM_DEV_XIVE_GRP_CTRL, KVM_DEV_XIVE_NR_SERVERS, NULL) == 0)
-    set_attribute(vmm, KVM_DEV_XIVE_GRP_CTRL, KVM_DEV_XIVE_NR_SERVERS, &servers, "NR_SERVERS");
+    start_over(vmm, &servers);
   struct xive_address tima = {tima_address}, esb = {esb_address};
   set_attribute(vmm, XIVE_GROUP_ADDRESS, XIVE_ADDRESS_TIMA, &tima, "address of the TIMA");
   set_attribute(vmm, XIVE_GROUP_ADDRESS, XIVE_ADDRESS_ESB, &esb, "address of the ESB pages");

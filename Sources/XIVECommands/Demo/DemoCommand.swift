@@ -25,6 +25,12 @@ struct DemoCommand: ParsableCommand {
   var consumer: String?
 
   @Option(
+    help: ArgumentHelp(
+      "A VMM that sets the machine up anew, such as tools/examples/vmm.c compiled. It is given the path.",
+      valueName: "program"))
+  var vmm: String?
+
+  @Option(
     help: "Interrupts that the guest sends one by one, 1000 to 100000000; a million take minutes.")
   var events: Int = GuestCommand.defaultEvents
 
@@ -68,6 +74,13 @@ struct DemoCommand: ParsableCommand {
     stage.title("Interrupts: four vCPUs handle them as Linux does, in a process of its own")
     stage.run(
       Program.own, ["guest", host.path, "--events", "\(events)"], within: 30_000 + events)
+    if let vmm {
+      stage.title("A VMM in C: KVM's own requests, in QEMU's order")
+      stage.run(vmm, [host.path])
+    }
+    stage.title("Saved to a file, and restored from it")
+    let file = host.path + ".state"
+    for verb in ["save", "restore"] { stage.run(Program.own, [verb, host.path, file]) }
     _ = faults.take()
     stage.title("Summary")
     try reporting { try showCounters(host.path) }
