@@ -117,7 +117,8 @@ let package = Package(
 
     // Tests.
     .executableTarget(
-      name: "TestConsumer", path: "Tests/TestConsumer", cSettings: [.define("_GNU_SOURCE")]),
+      name: "TestConsumer", dependencies: ["CXIVE"], path: "Tests/TestConsumer",
+      cSettings: [.define("_GNU_SOURCE")]),
     .executableTarget(
       name: "StuckServer",
       dependencies: [

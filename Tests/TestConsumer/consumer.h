@@ -1,6 +1,7 @@
 // A scripted consumer of any device file that can be mapped, for end-to-end tests: one command a
 // line on standard input, exactly one answer line each on standard output. It outlives SIGBUS and
-// SIGSEGV on every access that a command makes. `TestConsumer --help` lists the commands.
+// SIGSEGV on every access that a command makes. `TestConsumer --help` lists the commands;
+// `TestConsumer --apart PROGRAM ARGUMENT...` runs another program instead, in a process namespace of its own.
 #ifndef CONSUMER_H
 #define CONSUMER_H
 
@@ -78,6 +79,9 @@ bool guarded_store(volatile void *address, uint64_t size, uint64_t value);
 struct fault last_fault(void);
 bool is_access_size(uint64_t size);
 
+// apart.c: runs a program that cannot see the processes outside; its exit code.
+int run_apart(char **words);
+
 command_handler do_load, do_store, do_await, do_bytes, do_time;
 command_handler do_map, do_unmap, do_remap, do_protect, do_advise, do_resident, do_present, do_msync;
 command_handler do_open, do_memfd, do_eventfd, do_raise, do_take, do_duplicate, do_number, do_close, do_stat, do_fsync, do_syncrange, do_drop,
@@ -86,6 +90,10 @@ command_handler do_poll, do_epoll_add, do_epoll_wait, do_collect;
 command_handler do_ioctl, do_ioctl_value, do_attr, do_inline, do_flags;
 command_handler do_fork, do_child, do_reap;
 command_handler do_crowd_open, do_crowd_wait, do_crowd_take;
+command_handler do_irqfd, do_connect, do_line, do_message, do_register;
+command_handler do_traffic_start, do_traffic_halt, do_traffic_transfer, do_traffic_connect, do_traffic_late,
+  do_traffic_join, do_traffic_end;
+command_handler do_chaos, do_fuzz;
 command_handler do_threads, do_hammer, do_burst, do_storm;
 
 #endif

@@ -57,6 +57,21 @@ static const struct command {
   {"attr", 4, 5, do_attr, "D set|get|has GROUP ATTR HEX|null|bad|page:M:OFFSET"},
   {"inline", 5, 5, do_inline, "D set|get GROUP ATTR HEX"},
   {"flags", 5, 5, do_flags, "D FLAGS GROUP ATTR HEX"},
+  {"irqfd", 4, 5, do_irqfd, "D LISN EVENT|none|=NUMBER RESAMPLE|none|=NUMBER [FLAGS]"},
+  {"connect", 3, 3, do_connect, "D DEVICE|none|=NUMBER SERVER"},
+  {"line", 3, 4, do_line, "D LISN LEVEL [status]"},
+  {"message", 5, 5, do_message, "D ADDRESS DATA FLAGS DEVICE"},
+  {"register", 4, 4, do_register, "D get|set ID HEX|bad"},
+  {"traffic-start", 4, 5, do_traffic_start,
+   "PATH FIRST_LISN FIRST_SERVER PATIENCE_MILLISECONDS [reset]"},
+  {"traffic-halt", 2, 2, do_traffic_halt, "PATH copy|same"},
+  {"traffic-transfer", 0, 0, do_traffic_transfer, ""},
+  {"traffic-connect", 0, 0, do_traffic_connect, ""},
+  {"traffic-late", 0, 0, do_traffic_late, ""},
+  {"traffic-join", 0, 0, do_traffic_join, ""},
+  {"traffic-end", 0, 0, do_traffic_end, ""},
+  {"chaos", 5, 5, do_chaos, "PATH FIRST_LISN COUNT MILLISECONDS SEED"},
+  {"fuzz", 6, 6, do_fuzz, "PATH PROCESSES MILLISECONDS SEED gentle|all FIRST_LISN"},
   {"crowd-open", 2, 2, do_crowd_open, "PATH COUNT"},
   {"crowd-wait", 2, 2, do_crowd_wait, "COUNT MILLISECONDS"},
   {"crowd-take", 0, 0, do_crowd_take, ""},
@@ -144,6 +159,7 @@ static void interpret(char *line) {
 
 int main(int argc, char **argv) {
   output = stdout;
+  if (argc > 2 && strcmp(argv[1], "--apart") == 0) return run_apart(argv + 2);
   if (argc > 1) {
     bool wanted = argc == 2 && strcmp(argv[1], "--help") == 0;
     output = wanted ? stdout : stderr;

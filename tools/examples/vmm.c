@@ -127,7 +127,7 @@ static void start_over(const struct vmm *vmm, const uint32_t *servers) {
 
 /// Sizes and addresses: once, before anything else.
 static void size_machine(struct vmm *vmm) {
-  struct xive_info_geometry geometry;
+  struct xive_info_geometry geometry = {0};
   if (device_attribute(
         vmm, KVM_GET_DEVICE_ATTR, XIVE_GROUP_INFO, XIVE_INFO_GEOMETRY, &geometry) < 0)
     give_up("geometry");
@@ -346,8 +346,10 @@ int main(int argc, char **argv) {
   create_sources(&vmm);
   share_memory(&vmm);
   configure(&vmm);
-  // The mapped page shows PQ, live.
+  // The mapped page shows PQ, live: a moment later where it was shown to somebody before.
   uint64_t at = 2 * MSI * vmm.page_size + vmm.page_size + XIVE_ESB_GET;
+  for (int left = PATIENCE_MS; vmm.esb[at + 7] != XIVE_PQ_RESET && left > 0; left--)
+    poll(NULL, 0, 1);
   expect("PQ of an MSI, by a plain load", XIVE_PQ_RESET, vmm.esb[at + 7]);
   by_page(&vmm);
   by_irqfd(&vmm);
