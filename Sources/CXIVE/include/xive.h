@@ -28,11 +28,12 @@
 /// With KVM_IRQFD_FLAG_RESAMPLE it raises the line of an LSI; when the guest ends the interrupt, all lines
 /// that irqfds hold there are lowered together and each `resamplefd` is raised. `fd` -1 with that flag is
 /// told of the end alone. An eventfd whose counter is above zero fires at once. KVM_IRQFD_FLAG_DEASSIGN
-/// returns when nothing more can come of it; a pair that is not assigned is no error. All irqfds go with
-/// the last reference to the descriptor that assigned them. EINVAL another flag, no eventfd, a LISN that
-/// was never created; an eventfd without a resamplefd on an LSI (nothing would ever lower it); a resamplefd
-/// on a message source (its end is never told); EBADF a descriptor that is not open; EBUSY the eventfd is
-/// assigned already; EPERM the server may not take it; ENOMEM no descriptors left.
+/// returns when nothing more can come of it; a pair that is not assigned by this descriptor is no error, and
+/// stays as it is. All irqfds go with the last reference to the descriptor that assigned them. EINVAL
+/// another flag, no eventfd, a LISN that was never created; an eventfd without a resamplefd on an LSI
+/// (nothing would ever lower it); a resamplefd on a message source (its end is never told); EBADF a
+/// descriptor that is not open; EBUSY the eventfd is assigned already; EPERM the server may not take it;
+/// ENOMEM no descriptors left.
 ///
 /// KVM_IRQ_LINE and KVM_IRQ_LINE_STATUS: `irq` is the LISN. Level 1 raises an LSI's line, level 0 lowers
 /// it, whatever irqfds hold; to a message source level 1 is a trigger. KVM_SIGNAL_MSI: flags
