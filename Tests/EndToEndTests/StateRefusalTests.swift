@@ -100,7 +100,7 @@ struct StateRefusalTests {
     try expectRefusal(
       by: other, file,
       "xive: number of sources: the saved state needs 100, this device has created LISN 0x64: "
-        + "reset it while no vCPU is connected, or start another without that source")
+        + "start another without that source")
     let fresh = try StateGuest()
     #expect(try CommandResult.xive("restore", fresh.served.path, file).exitCode == 0)
     #expect(try fresh.device.sourceCount() == 100 && fresh.device.serverCount() == 4)
@@ -121,6 +121,31 @@ struct StateRefusalTests {
     let vcpu = try VCPU(connected.served.path, server: Server(rawValue: 0))
     try expectRefusal(by: connected, file, line + "1024, and 1 vCPUs connected: \(remedy)")
     withExtendedLifetime(vcpu) {}
+  }
+
+  // That a vCPU was there the device does not tell, so that no check finds it.
+  @Test(
+    "Where a vCPU has been and gone, a number of servers is refused, and nothing is changed")
+  func begun() throws {
+    let guest = try StateGuest()
+    let other = try StateGuest()
+    let directory = try TemporaryDirectory()
+    let file = directory.path + "/state"
+    try guest.device.setSourceCount(100)
+    try guest.device.setServerCount(4)
+    #expect(try CommandResult.xive("save", guest.served.path, file).exitCode == 0)
+    do { _ = try VCPU(other.served.path, server: Server(rawValue: 0)) }
+    // The last close is told to the device a moment later.
+    for _ in 0..<6_000 where try other.device.deliveryCounters().vcpus > 0 {
+      MonotonicClock.sleep(nanoseconds: 10_000_000)
+    }
+    let before = try other.bytes()
+    let refused = try CommandResult.xive("restore", other.served.path, file)
+    #expect(refused.exitCode == 1 && refused.errors.count == 1)
+    let line = "xive: 4 servers: another number is set, or a vCPU has connected: "
+    #expect(refused.errors.first?.hasPrefix(line) == true)
+    #expect(try other.device.sourceCount() == 256 && other.device.isRunning())
+    #expect(try other.bytes() == before)
   }
 
   @Test("A file that is no state, or damaged, changes nothing")

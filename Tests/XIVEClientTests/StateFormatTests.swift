@@ -89,7 +89,7 @@ struct StateFormatTests {
       let error = refusal(of: Array(Self.bytes[..<count]))
       switch count {
       case 0..<8: #expect(error == .notAState)
-      case ..<116: #expect(error == .length(expected: 116, found: UInt64(count)))
+      case ..<24: #expect(error == .length(expected: 116, found: UInt64(count)))
       default: #expect(error == .length(expected: 244, found: UInt64(count)))
       }
     }

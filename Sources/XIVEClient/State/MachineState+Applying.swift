@@ -23,8 +23,8 @@ extension MachineState {
     let ran = try device.isRunning()
     var applied = Applied()
     do throws(XIVEClientError) {
-      try setCounts(of: device, target, &applied)
       if ran { try device.stopMachine() }
+      try setCounts(of: device, target, &applied)
       try setVPs(of: device, target, &applied)
       try setENDs(of: device, target, &applied)
       try device.setSourceRecords(sources, from: LISN(rawValue: 0))
@@ -39,16 +39,17 @@ extension MachineState {
     if ran, !leavingStopped { try device.resumeMachine() }
   }
 
-  /// The numbers are set once, so that they are left alone where they fit.
+  /// The numbers are set once, so that they are left alone where they fit. Servers come first: a device does not tell
+  /// that a vCPU has been connected and gone, after which it refuses theirs, and nothing is changed by then.
   private func setCounts(
     of device: borrowing XIVEDescriptor, _ target: RestoreTarget, _ applied: inout Applied
   ) throws(XIVEClientError) {
-    if target.sourceCount != UInt32(sources.count) {
-      try device.setSourceCount(UInt32(sources.count))
-      applied.counts += 1
-    }
     if target.serverCount != serverCount {
       try device.setServerCount(serverCount)
+      applied.counts += 1
+    }
+    if target.sourceCount != UInt32(sources.count) {
+      try device.setSourceCount(UInt32(sources.count))
       applied.counts += 1
     }
   }

@@ -89,7 +89,7 @@ extension MachineState {
         throw .differs(
           "number of sources", expected: "\(count)",
           found: "created LISN \(LISN(rawValue: UInt32(created)))",
-          remedy: "reset it while no vCPU is connected, or start another without that source")
+          remedy: "start another without that source")
       }
     }
     guard target.serverCount != serverCount else { return }
