@@ -14,7 +14,8 @@ public struct XIVECommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self,
-      SaveCommand.self, RestoreCommand.self, DemoCommand.self, HotplugCommand.self,
+      SaveCommand.self, RestoreCommand.self, ResumeCommand.self, DemoCommand.self,
+      HotplugCommand.self,
       BenchCommand.self, ConsumerCommand.self, VMMCommand.self, GuestCommand.self,
     ])
 

@@ -33,7 +33,9 @@ struct DemoTests {
   }
 
   /// Compiles one of the examples.
-  private func compile(_ example: String, in directory: borrowing TemporaryDirectory) throws -> String {
+  private func compile(_ example: String, in directory: borrowing TemporaryDirectory) throws
+    -> String
+  {
     let program = "\(directory.path)/\(example)"
     let root = Built.sourceRoot
     let compiled = try ProgramRun(

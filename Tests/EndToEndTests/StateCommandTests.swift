@@ -42,7 +42,8 @@ struct StateCommandTests {
     let directory = try TemporaryDirectory()
     let file = directory.path + "/state"
     let save = try CommandResult.xive("save", guest.served.path, file, "--stop")
-    #expect(save.output.first?.hasSuffix("; the machine is stopped") == true)
+    let hint = "; the machine is stopped until xive resume \(guest.served.path)"
+    #expect(save.output.first?.hasSuffix(hint) == true)
     #expect(try !guest.device.isRunning())
     #expect(try CommandResult.xive("save", guest.served.path, file).exitCode == 0)
     #expect(try !guest.device.isRunning(), "as it was found")
@@ -52,10 +53,14 @@ struct StateCommandTests {
     #expect(try CommandResult.xive("restore", guest.served.path, file).exitCode == 0)
     #expect(try guest.device.isRunning())
     let kept = try CommandResult.xive("restore", guest.served.path, file, "--keep-stopped")
-    #expect(kept.output.first?.hasSuffix("; the machine is stopped") == true)
+    #expect(kept.output.first?.hasSuffix(hint) == true)
     #expect(try !guest.device.isRunning())
+    let path = guest.served.path
+    for words in ["runs", "runs already"] {
+      #expect(try CommandResult.xive("resume", path).output == ["\(path): \(words)"])
+      #expect(try guest.device.isRunning())
+    }
     // A file that cannot be written is found before anything is stopped.
-    try guest.device.resumeMachine()
     let refused = try CommandResult.xive("save", guest.served.path, directory.path, "--stop")
     #expect(refused.exitCode == 1)
     #expect(try guest.device.isRunning())

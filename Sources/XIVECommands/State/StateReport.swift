@@ -37,7 +37,9 @@ struct StateReport: Encodable {
       + "(\((byteCount + 1_023) / 1_024) KiB)"
   }
 
-  private var stopped: String { isRunning ? "" : "; the machine is stopped" }
+  private var stopped: String {
+    isRunning ? "" : "; the machine is stopped until xive resume \(device)"
+  }
 
   var saved: String { "saved \(what) from \(device) to \(file)\(stopped)" }
 
