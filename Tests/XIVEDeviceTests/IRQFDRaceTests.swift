@@ -107,6 +107,43 @@ struct IRQFDRaceTests {
     #expect(!rig.state(2).isShared && rig.injected.irqfds == 0)
   }
 
+  @Test(
+    "A shared line stays one, whoever starts over or stores records meanwhile", .hangGuard,
+    arguments: [true, false])
+  func staysALine(startsOver: Bool) throws {
+    let rig = Rig(sources: 4, existing: 2, servers: 1)
+    let resample = FakeEvent(1)
+    let isDone = Atomic<Bool>(false)
+    let shared = Atomic<Int>(0)
+    let lost = Atomic<Int>(0)
+    Threads.run(2) { thread in
+      guard thread == 0 else {
+        while !isDone.load(ordering: .sequentiallyConsistent) {
+          if startsOver {
+            try? rig.kvm(.set, group: 1, UInt64(KVM_DEV_XIVE_RESET))
+          } else {
+            // A message source, which a shared line must not become.
+            try? rig.store([StateRecord()], from: 2)
+          }
+        }
+        return
+      }
+      for _ in 0..<50_000 {
+        rig.create(2, isLSI: true)
+        guard (try? rig.irqfd(2, nil, resample: resample)) != nil else { continue }
+        shared.add(1, ordering: .relaxed)
+        for _ in 0..<20 where !rig.state(2).isLSI {
+          lost.add(1, ordering: .relaxed)
+          break
+        }
+        try? rig.untie(2, nil, resample: resample)
+      }
+      isDone.store(true, ordering: .sequentiallyConsistent)
+    }
+    #expect(shared.load(ordering: .relaxed) > 0, "nobody ever shared the line")
+    #expect(lost.load(ordering: .relaxed) == 0, "an irqfd that nothing will ever come of")
+  }
+
   @Test("P11: while hardware comes and goes each edge is a trigger or is counted as dropped")
   func passthrough() throws {
     let rig = try Rig.withPHB()

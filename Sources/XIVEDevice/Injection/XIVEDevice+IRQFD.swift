@@ -8,13 +8,16 @@ extension XIVEDevice {
   /// - Throws: ``/PagedDevice/DeviceError/invalid`` for such a thing, ``/PagedDevice/DeviceError/busy`` for an eventfd
   ///   that is tied already, ``/PagedDevice/DeviceError/outOfMemory`` when it cannot be listened to.
   func assign(_ irqfd: IRQFD) throws(DeviceError) {
-    try injection.withLock { state throws(DeviceError) in
-      try checkFits(irqfd)
-      let taken = state.irqfd(
-        of: irqfd.event, irqfd.resample, at: irqfd.event == nil ? irqfd.lisn : nil)
-      guard taken == nil else { throw .busy }
-      state.insert(irqfd)
-      if irqfd.resample != nil { perform(.share, on: irqfd.lisn) }
+    // Whoever makes another kind of source of it looks, under the outer lock, whether it is shared.
+    try delivery.withLock { _ throws(DeviceError) in
+      try injection.withLock { state throws(DeviceError) in
+        try checkFits(irqfd)
+        let taken = state.irqfd(
+          of: irqfd.event, irqfd.resample, at: irqfd.event == nil ? irqfd.lisn : nil)
+        guard taken == nil else { throw .busy }
+        state.insert(irqfd)
+        if irqfd.resample != nil { perform(.share, on: irqfd.lisn) }
+      }
     }
     do {
       try irqfd.event?.listen { [unowned self, unowned irqfd] in inject(irqfd) }

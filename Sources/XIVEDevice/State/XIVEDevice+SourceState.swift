@@ -67,7 +67,7 @@ extension XIVEDevice {
         unsafe bytes.unsafeLoadUnaligned(
           fromByteOffset: index * size, as: xive_source_state.self))
     }
-    // Of backings and shared lines nothing changes meanwhile; whoever has those locks takes none of these.
+    // Backings do not change meanwhile, and no line begins to be shared; whoever has those locks takes none of these.
     try hotplug.withLock { _ throws(DeviceError) in
       try delivery.withLock { state throws(DeviceError) in
         guard Int(first) + records.count <= Int(sourceLimit) else { throw .invalid }
