@@ -42,7 +42,7 @@ struct DeliverySnapshot: Hashable {
     parkedVPs = state.parkedVPs
     // A table that has not changed is described in the same order.
     routes = device.injection.withLock { "\($0.messages)" }
-    irqfdCount = device.injection.withLock { $0.irqfds.count }
+    irqfdCount = device.injection.withLock { $0.count }
     counts = router.counts
   }
 }

@@ -50,6 +50,39 @@ struct SharedLineTests {
     #expect(machine.rig.injected.resampled == 6)
   }
 
+  @Test("256 irqfds share a line, as many as a bus has functions; who goes makes room")
+  func limit() throws {
+    let machine = try IRQFDTests.machine()
+    let rig = machine.rig
+    let others = (0..<255).map { FakeEvent(1_000 + $0) }
+    for event in others.dropLast(5) { try rig.irqfd(2, nil, resample: event) }
+    for event in others.suffix(5) { try rig.irqfd(2, nil, resample: event, by: IRQFDTests.other) }
+    let (event, resample) = (FakeEvent(1), FakeEvent(2))
+    try rig.irqfd(2, event, resample: resample)
+    let (late, lateResample) = (FakeEvent(3), FakeEvent(4))
+    rig.expectNothing(.outOfMemory) { () throws(DeviceError) in
+      try rig.irqfd(2, late, resample: lateResample)
+    }
+    rig.expectNothing(.outOfMemory) { () throws(DeviceError) in
+      try rig.irqfd(2, nil, resample: lateResample)
+    }
+    #expect(!late.isListenedTo && rig.injected.irqfds == 256)
+    rig.create(3, isLSI: true)
+    try rig.irqfd(3, late, resample: lateResample)
+    try rig.untie(3, late, resample: lateResample)
+    #expect(rig.device.closed(IRQFDTests.other) == nil)
+    try rig.irqfd(2, late, resample: lateResample)
+    event.fire()
+    try machine.load(2, at: 0)
+    #expect(resample.count == 1 && lateResample.count == 1)
+    #expect(others.map(\.count) == Array(repeating: 1, count: 250) + Array(repeating: 0, count: 5))
+    // Message sources' irqfds share nothing.
+    for number in 0..<300 as Range<UInt64> { try rig.irqfd(1, FakeEvent(2_000 + number)) }
+    #expect(rig.injected.irqfds == 552)
+    #expect(rig.device.closed(Rig.writer) == nil)
+    #expect(rig.injected.irqfds == 0 && !rig.state(2).isShared)
+  }
+
   @Test("What ends nothing tells nobody: PQ is read or set otherwise, the source is off, or quiet")
   func noEnds() throws {
     let machine = try IRQFDTests.machine(storeEOI: true)

@@ -33,7 +33,7 @@
 /// another flag, no eventfd, a LISN that was never created; an eventfd without a resamplefd on an LSI
 /// (nothing would ever lower it); a resamplefd on a message source (its end is never told); EBADF a
 /// descriptor that is not open; EBUSY the eventfd is assigned already; EPERM the server may not take it;
-/// ENOMEM no descriptors left.
+/// ENOMEM no descriptors left, or XIVE_MAX_SHARING on a line.
 ///
 /// KVM_IRQ_LINE and KVM_IRQ_LINE_STATUS: `irq` is the LISN. Level 1 raises an LSI's line, level 0 lowers
 /// it, whatever irqfds hold; to a message source level 1 is a trigger. KVM_SIGNAL_MSI: flags
@@ -118,6 +118,8 @@ extern "C" {
 #define XIVE_SOURCES_PER_BLOCK 1024u
 /// Most PHBs of one device.
 #define XIVE_MAX_PHBS 1024u
+/// Most irqfds that share the line of one LSI.
+#define XIVE_MAX_SHARING 256u
 /// Most hardware interrupts of one PHB, MSIs and LSIs together.
 #define XIVE_MAX_PHB_IRQS 65536u
 /// Priorities of one server, hence ENDs per server. QEMU include/hw/ppc/xive.h: 3 bits.

@@ -23,7 +23,7 @@ struct InfoGroup: AttributeGroup {
 
   private var injection: xive_info_injection {
     var info = xive_info_injection()
-    info.irqfds = device.injection.withLock { UInt64($0.irqfds.count) }
+    info.irqfds = device.injection.withLock { UInt64($0.count) }
     info.injected = device.counters.injections.value
     info.lines = device.counters.lines.value
     info.messages = device.counters.messages.value

@@ -3,15 +3,21 @@ internal import XIVEModel
 
 /// What injects events beside pages and hardware; belongs to the device's injection lock.
 struct Injection: Sendable {
+  /// Most irqfds on one line: an end of its interrupt raises all of them, while whoever ends it waits.
+  ///
+  /// As many as a PCI bus has functions, which is more than a line of real hardware has.
+  static let sharingLimit = 256
+
   /// Where requesters' messages go.
   var messages = MessageTable()
   private var byEvent: [UInt64: IRQFD] = [:]
   private var shared: [LISN: [IRQFD]] = [:]
+  private var byOpener: [UInt64: [ObjectIdentifier: IRQFD]] = [:]
+  /// How many irqfds there are.
+  private(set) var count = 0
 
-  /// All irqfds.
-  var irqfds: [IRQFD] {
-    Array(byEvent.values) + shared.values.joined().filter { $0.event == nil }
-  }
+  /// The irqfds that a descriptor has assigned.
+  func irqfds(of opener: UInt64) -> [IRQFD] { byOpener[opener].map { Array($0.values) } ?? [] }
 
   /// The irqfds that share a source's line, or wait for the end of its interrupts.
   func sharing(_ lisn: LISN) -> [IRQFD] { shared[lisn, default: []] }
@@ -28,16 +34,32 @@ struct Injection: Sendable {
     return byEvent[event.identity].flatMap { lisn == nil || $0.lisn == lisn ? $0 : nil }
   }
 
-  /// - Precondition: its eventfd is no other's.
+  /// Whether a line has room for one more.
+  func hasRoom(for irqfd: IRQFD) -> Bool {
+    irqfd.resample == nil || sharing(irqfd.lisn).count < Self.sharingLimit
+  }
+
+  /// - Precondition: its eventfd is no other's, and there is room for it.
   mutating func insert(_ irqfd: IRQFD) {
+    count += 1
+    byOpener[irqfd.opener, default: [:]][ObjectIdentifier(irqfd)] = irqfd
     if let event = irqfd.event { byEvent[event.identity] = irqfd }
     if irqfd.resample != nil { shared[irqfd.lisn, default: []].append(irqfd) }
   }
 
-  mutating func remove(_ irqfd: IRQFD) {
+  /// - Returns: false for one that is not there any more.
+  @discardableResult
+  mutating func remove(_ irqfd: IRQFD) -> Bool {
+    guard byOpener[irqfd.opener]?.removeValue(forKey: ObjectIdentifier(irqfd)) != nil else {
+      return false
+    }
+    if byOpener[irqfd.opener]?.isEmpty == true { byOpener[irqfd.opener] = nil }
+    count -= 1
     if let event = irqfd.event { byEvent[event.identity] = nil }
+    guard irqfd.resample != nil else { return true }
     let left = sharing(irqfd.lisn).filter { $0 !== irqfd }
     shared[irqfd.lisn] = left.isEmpty ? nil : left
+    return true
   }
 }
 

@@ -6,7 +6,8 @@ extension XIVEDevice {
   ///
   /// Source: Linux `virt/kvm/eventfd.c`, `kvm_irqfd_assign`. Differs: what could never work is refused.
   /// - Throws: ``/PagedDevice/DeviceError/invalid`` for such a thing, ``/PagedDevice/DeviceError/busy`` for an eventfd
-  ///   that is tied already, ``/PagedDevice/DeviceError/outOfMemory`` when it cannot be listened to.
+  ///   that is tied already, ``/PagedDevice/DeviceError/outOfMemory`` when it cannot be listened to, and for one more
+  ///   than ``Injection/sharingLimit`` on a line.
   func assign(_ irqfd: IRQFD) throws(DeviceError) {
     // Whoever makes another kind of source of it looks, under the outer lock, whether it is shared.
     try delivery.withLock { _ throws(DeviceError) in
@@ -15,6 +16,7 @@ extension XIVEDevice {
         let taken = state.irqfd(
           of: irqfd.event, irqfd.resample, at: irqfd.event == nil ? irqfd.lisn : nil)
         guard taken == nil else { throw .busy }
+        guard state.hasRoom(for: irqfd) else { throw .outOfMemory }
         state.insert(irqfd)
         if irqfd.resample != nil { perform(.share, on: irqfd.lisn) }
       }
@@ -57,7 +59,7 @@ extension XIVEDevice {
   /// Unties all that hangs on a descriptor.
   func deassignAll(of opener: Opener) {
     let found = injection.withLock { state in
-      let found = state.irqfds.filter { $0.opener == opener.id }
+      let found = state.irqfds(of: opener.id)
       found.forEach { $0.isSettled = false }
       return found
     }
@@ -69,8 +71,7 @@ extension XIVEDevice {
 
   private func remove(_ irqfd: IRQFD) {
     injection.withLock { state in
-      state.remove(irqfd)
-      guard irqfd.resample != nil else { return }
+      guard state.remove(irqfd), irqfd.resample != nil else { return }
       let others = state.sharing(irqfd.lisn)
       if irqfd.isHolding, !others.contains(where: \.isHolding) { perform(.lower, on: irqfd.lisn) }
       if others.isEmpty { perform(.unshare, on: irqfd.lisn) }
