@@ -49,6 +49,38 @@ struct LineTests {
     #expect(rig.injected.lines == 0)
   }
 
+  @Test("A requester has as many routes as a function has messages; what is removed makes room")
+  func routesOfOne() throws {
+    let rig = try IRQFDTests.machine().rig
+    for data: UInt32 in 0..<2_048 { try rig.addRoute(7, 0x1000, data, to: 1) }
+    rig.expectNothing(.outOfMemory) { () throws(DeviceError) in
+      try rig.addRoute(7, 0x1000, 2_048, to: 1)
+    }
+    #expect(throws: DeviceError.exists, "what is wrong comes first") {
+      try rig.addRoute(7, 0x1000, 0, to: 1)
+    }
+    try rig.addRoute(8, 0x1000, 2_048, to: 1)
+    let removal = xive_msi(address: 0x1000, first_data: 5, count: 0, first_lisn: 0, zero: 0)
+    try rig.set(XIVE_GROUP_MSI, 7, removal)
+    try rig.addRoute(7, 0x1000, 2_048, to: 1)
+    #expect(throws: DeviceError.outOfMemory) { try rig.addRoute(7, 0x1000, 5, to: 1) }
+  }
+
+  @Test("All requesters together have 65,536 routes; whoever starts over has room again")
+  func routesOfAll() throws {
+    let rig = Rig()
+    for requester: UInt32 in 0..<65_536 { try rig.addRoute(requester, 0x1000, 1, to: 1) }
+    for requester: UInt32 in [0, 65_536] {
+      #expect(throws: DeviceError.outOfMemory) { try rig.addRoute(requester, 0x1000, 2, to: 1) }
+    }
+    let removal = xive_msi(address: 0x1000, first_data: 1, count: 0, first_lisn: 0, zero: 0)
+    try rig.set(XIVE_GROUP_MSI, 9, removal)
+    try rig.addRoute(65_536, 0x1000, 2, to: 1)
+    #expect(throws: DeviceError.outOfMemory) { try rig.addRoute(9, 0x1000, 1, to: 1) }
+    try rig.kvm(.set, group: 1, UInt64(KVM_DEV_XIVE_RESET))
+    try rig.addRoute(9, 0x1000, 1, to: 1)
+  }
+
   @Test("Messages go by requester, address and data; what came of one is told")
   func messages() throws {
     let machine = try IRQFDTests.machine()

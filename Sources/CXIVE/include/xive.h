@@ -125,6 +125,10 @@ extern "C" {
 /// Priorities of one server, hence ENDs per server. QEMU include/hw/ppc/xive.h: 3 bits.
 #define XIVE_PRIORITIES 8u
 
+/// Most routes of messages (XIVE_GROUP_MSI) of one requester, the size of the largest MSI-X table, and of all.
+#define XIVE_MAX_REQUESTER_ROUTES 2048u
+#define XIVE_MAX_ROUTES 65536u
+
 // MARK: - ESB pages
 
 /// Halves of a source's page pair. Linux Documentation/virt/kvm/devices/xive.rst: the even page
@@ -424,7 +428,8 @@ XIVE_ASSERT_SIZE(struct xive_hwirq_state, 8);
 
 /// Routes a device's messages: `data` first_data + i at `address` triggers LISN first_lisn + i. EEXIST
 /// shares messages with another route of the requester; E2BIG LISNs out of range; EINVAL data beyond 32
-/// bits, a source that was never created, or is an LSI. Removed by address and first_data; ENOENT there is none.
+/// bits, a source that was never created, or is an LSI; ENOMEM beyond XIVE_MAX_REQUESTER_ROUTES of one
+/// requester or XIVE_MAX_ROUTES of all. Removed by address and first_data; ENOENT there is none.
 struct xive_msi {
   __u64 address;
   __u32 first_data;

@@ -1,3 +1,4 @@
+internal import PagedDevice
 internal import XIVEModel
 
 /// Where the messages of requesters go.
@@ -13,16 +14,26 @@ struct MessageTable: Sendable {
     var data: Range<UInt64> { UInt64(firstData)..<UInt64(firstData) + UInt64(count) }
   }
 
+  /// Most routes of a requester: a function has no more messages.
+  ///
+  /// Source: PCI Express, MSI-X, Table Size: 2,048 entries.
+  static let requesterLimit = 2_048
+  /// Most routes of all requesters.
+  static let limit = 65_536
+
   private var routes: [UInt32: [Route]] = [:]
+  private var count = 0
 
   /// Adds a route.
-  /// - Returns: false where another of the requester's takes one of its messages.
-  mutating func add(_ route: Route, of requester: UInt32) -> Bool {
+  /// - Throws: ``/PagedDevice/DeviceError/exists`` where another of the requester's takes one of its messages;
+  ///   ``/PagedDevice/DeviceError/outOfMemory`` beyond a limit.
+  mutating func add(_ route: Route, of requester: UInt32) throws(DeviceError) {
     let others = routes[requester, default: []]
     guard !others.contains(where: { $0.address == route.address && $0.data.overlaps(route.data) })
-    else { return false }
-    routes[requester] = others + [route]
-    return true
+    else { throw .exists }
+    guard others.count < Self.requesterLimit, count < Self.limit else { throw .outOfMemory }
+    routes[requester, default: []].append(route)
+    count += 1
   }
 
   /// Removes the route that begins with a message.
@@ -32,6 +43,7 @@ struct MessageTable: Sendable {
       let index = left.firstIndex(where: { $0.address == address && $0.firstData == firstData })
     else { return false }
     left.remove(at: index)
+    count -= 1
     routes[requester] = left.isEmpty ? nil : left
     return true
   }

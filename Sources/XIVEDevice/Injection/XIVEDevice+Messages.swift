@@ -14,8 +14,9 @@ extension XIVEDevice {
         throw .invalid
       }
     }
-    let isNew = injection.withLock { $0.messages.add(route, of: requester) }
-    guard isNew else { throw .exists }
+    try injection.withLock { state throws(DeviceError) in
+      try state.messages.add(route, of: requester)
+    }
   }
 
   /// Takes a route away.
