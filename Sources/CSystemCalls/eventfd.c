@@ -15,14 +15,30 @@
 #include <time.h>
 #include <unistd.h>
 
-int csystem_identify_eventfd(int thread, int fd, uint64_t *identity) {
-  char name[64], text[4096];
-  if (thread > 0) snprintf(name, sizeof name, "/proc/%d/fdinfo", thread);
-  else snprintf(name, sizeof name, "/proc/thread-self/fdinfo");
+int csystem_is_eventfd(int thread, int fd) {
+  char name[64], target[64];
+  if (thread > 0) snprintf(name, sizeof name, "/proc/%d/fd", thread);
+  else snprintf(name, sizeof name, "/proc/thread-self/fd");
   // First, so that a thread that cannot be seen is told from a descriptor that is not open.
   int folder = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return -errno;
+  snprintf(name, sizeof name, "%d", fd);
+  ssize_t count = readlinkat(folder, name, target, sizeof target);
+  int error = errno;
   close(folder);
+  if (count < 0) return error == ENOENT ? -EBADF : -error;
+  // No file can be called that: other names begin with a slash.
+  static const char eventfd[] = "anon_inode:[eventfd]";
+  return count == sizeof eventfd - 1 && memcmp(target, eventfd, sizeof eventfd - 1) == 0;
+}
+
+int csystem_identify_eventfd(int thread, int fd, uint64_t *identity) {
+  char name[64], text[4096];
+  // Other kinds take a lock to tell of themselves, an epoll for one, and their owner may hold it for ever.
+  int is_eventfd = csystem_is_eventfd(thread, fd);
+  if (is_eventfd != 1) return is_eventfd;
+  if (thread > 0) snprintf(name, sizeof name, "/proc/%d/fdinfo", thread);
+  else snprintf(name, sizeof name, "/proc/thread-self/fdinfo");
   size_t length = strlen(name);
   snprintf(name + length, sizeof name - length, "/%d", fd);
   int file = open(name, O_RDONLY | O_CLOEXEC);

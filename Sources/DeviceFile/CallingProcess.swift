@@ -62,9 +62,10 @@ struct CallingProcess: Caller {
     let foreign = ForeignDescriptor(descriptor, ofThread: threadID)
     let copy: OwnedDescriptor
     do throws(Errno) {
-      // Before the copy, which of the device's own file would delay its end, and of others' could wait for their servers
-      // when it is closed. What the caller puts in its place in between is found out by a second look.
-      guard try foreign.eventIdentity() != nil else { throw .invalidArgument }
+      // By its name alone, for what else it could be asked takes locks that its owner may hold for ever. And before the
+      // copy, which of the device's own file would delay its end, and of others' could wait for their servers when it is
+      // closed. What the caller puts in its place in between is found out by a second look.
+      guard try foreign.isEventfd() else { throw .invalidArgument }
       copy = try foreign.copy()
     } catch {
       throw error == .invalidArgument ? .invalid : Self.refusal(error)

@@ -41,7 +41,18 @@ public struct ForeignDescriptor: Sendable {
     return "\(major):\(minor)"
   }
 
-  /// Which eventfd the descriptor leads to.
+  /// Whether the descriptor leads to an eventfd.
+  ///
+  /// Copies nothing and asks nobody, as ``fileSystem()``; whatever it leads to, whoever holds that up cannot have the
+  /// caller wait.
+  /// Source: Linux `fs/proc/fd.c`, `proc_fd_link`; `fs/eventfd.c`, `do_eventfd`.
+  /// - Throws: `EBADF` when the descriptor is not open, another error when this process may not look.
+  public func isEventfd() throws(Errno) -> Bool {
+    try valueOrErrno(csystem_is_eventfd(threadID, rawValue)) == 1
+  }
+
+  /// Which eventfd the descriptor leads to, for a process that is not hostile: one that puts something else in its place
+  /// meanwhile, whose lock it holds, could have the caller wait.
   ///
   /// Copies nothing and asks the file system nothing, as ``fileSystem()``.
   /// Source: Linux `fs/eventfd.c`, `eventfd_show_fdinfo`, since 5.2.

@@ -60,6 +60,27 @@ struct CallersEventTests {
     }
   }
 
+  @Test("What is no eventfd is not asked: its owner may hold its lock for ever")
+  func asksNobody() throws {
+    var consumer = try Consumer()
+    // Only some may use userfaultfd, which holds it.
+    guard try consumer.ask("held-epoll 0") == "ok" else { return }
+    let number = try #require(Int32(try consumer.expect("number 0")))
+    let caller = CallingProcess(
+      threadID: consumer.processID, mount: nil, listener: try EventListener())
+    let isRefused = Mutex(false)
+    let thread = ThreadGroup()
+    try thread.start("look") {
+      do throws(DeviceError) { _ = try caller.event(number) } catch {
+        if error == .invalid { isRefused.withLock { $0 = true } }
+      }
+    }
+    #expect(Threads.sees(within: .seconds(60)) { isRefused.withLock { $0 } })
+    // Frees whoever waits.
+    consumer.signal(SIGKILL)
+    thread.join()
+  }
+
   @Test("Raising adds one, to a semaphore as well, and leaves a full counter full")
   func raises() throws {
     let rig = try EventRig()

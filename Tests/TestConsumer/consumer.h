@@ -59,6 +59,7 @@ struct mapping {
 };
 bool parse_descriptor(const char *text, int *descriptor);
 int descriptor_in_slot(unsigned slot);  // -1 when closed
+bool keep_descriptor(unsigned slot, int descriptor);  // false when the slot is taken
 bool parse_slot(const char *text, unsigned *slot);
 struct mapping *parse_mapping(const char *text);
 // Parses `M OFFSET LENGTH` and refuses what lies outside M: it could be this program's own memory.
@@ -84,7 +85,7 @@ int run_apart(char **words);
 
 command_handler do_load, do_store, do_await, do_bytes, do_time;
 command_handler do_map, do_unmap, do_remap, do_protect, do_advise, do_resident, do_present, do_msync;
-command_handler do_open, do_memfd, do_eventfd, do_raise, do_take, do_duplicate, do_number, do_close, do_stat, do_fsync, do_syncrange, do_drop,
+command_handler do_open, do_held_epoll, do_memfd, do_eventfd, do_raise, do_take, do_duplicate, do_number, do_close, do_stat, do_fsync, do_syncrange, do_drop,
   do_pread, do_pwrite, do_seek;
 command_handler do_poll, do_epoll_add, do_epoll_wait, do_collect;
 command_handler do_ioctl, do_ioctl_value, do_attr, do_inline, do_flags;

@@ -33,6 +33,12 @@ static bool parse_free_slot(const char *text, unsigned *slot) {
   return !opened[*slot] || refuse("descriptor %u is open", *slot);
 }
 
+bool keep_descriptor(unsigned slot, int descriptor) {
+  if (opened[slot]) return refuse("descriptor %u is open", slot);
+  opened[slot] = descriptor + 1;
+  return true;
+}
+
 bool do_open(int count, char **arguments) {
   (void)count;
   static const char *const words[] = {"ro", "wo", "rw", "direct", "nonblock", "trunc", NULL};

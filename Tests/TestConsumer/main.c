@@ -51,6 +51,7 @@ static const struct command {
   {"poll", 3, 3, do_poll, "D EVENT[,EVENT...] MILLISECONDS (in, out, pri, err, hup)"},
   {"epoll-add", 2, 2, do_epoll_add, "D EVENT[,EVENT...] (in, out, pri, edge, oneshot)"},
   {"epoll-wait", 1, 1, do_epoll_wait, "MILLISECONDS"},
+  {"held-epoll", 1, 1, do_held_epoll, "D"},
   {"collect", 5, 5, do_collect, "D OFFSET TOTAL MILLISECONDS level|edge"},
   {"ioctl", 3, 3, do_ioctl, "D REQUEST HEX|-"},
   {"ioctl-value", 3, 3, do_ioctl_value, "D REQUEST VALUE"},

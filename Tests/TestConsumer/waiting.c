@@ -1,8 +1,15 @@
 // Waiting for descriptors: poll, and one epoll for all of them.
 #include "consumer.h"
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *const event_words[] = {"in", "out", "pri", "err", "hup", "edge", "oneshot", NULL};
@@ -77,6 +84,42 @@ bool do_epoll_wait(int count, char **arguments) {
   }
   answer("%s", "");
   return true;
+}
+
+// An epoll whose lock is held for as long as this program lives: a thread takes events into a page that is
+// never filled.
+static struct {
+  int set;
+  void *page;
+} held;
+
+static void *take_for_ever(void *unused) {
+  epoll_wait(held.set, held.page, 1, -1);
+  return unused;
+}
+
+bool do_held_epoll(int count, char **arguments) {
+  (void)count;
+  unsigned slot;
+  if (!parse_slot(arguments[0], &slot)) return false;
+  size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  int faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+  struct uffdio_api api = {.api = UFFD_API};
+  if (faults < 0 || ioctl(faults, UFFDIO_API, &api) < 0) return answer_result(-1);
+  held.page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  struct uffdio_register range = {
+    .range = {.start = (uintptr_t)held.page, .len = size}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+  if (held.page == MAP_FAILED || ioctl(faults, UFFDIO_REGISTER, &range) < 0) return answer_result(-1);
+  int event = eventfd(1, EFD_CLOEXEC);
+  held.set = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event input = {.events = EPOLLIN};
+  if (!keep_descriptor(slot, held.set)) return false;
+  if (epoll_ctl(held.set, EPOLL_CTL_ADD, event, &input) < 0) return answer_result(-1);
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, take_for_ever, NULL) != 0) return answer_result(-1);
+  // The fault is told: the thread has the lock.
+  struct uffd_msg message;
+  return answer_result(read(faults, &message, sizeof message) == sizeof message ? 0 : -1);
 }
 
 bool do_collect(int count, char **arguments) {

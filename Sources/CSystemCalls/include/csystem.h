@@ -90,6 +90,10 @@ int csystem_epoll_remove(int epoll, int fd);
 int csystem_epoll_wait(int epoll, int milliseconds, uint64_t *numbers, int room);
 
 // Eventfds that another process has, too: nothing here waits for it, nor changes their flags, which it sees.
+/// Whether a descriptor leads to an eventfd, 1 or 0. `thread` is 0 for this process's own descriptors, another's is only
+/// looked at, by its name: nothing that anybody has is locked, and no file system is asked. -EBADF when the descriptor is
+/// not open, another error when this process may not look.
+int csystem_is_eventfd(int thread, int fd);
 /// Which eventfd a descriptor leads to: 1 and its number, which no other has while it lives; 0 for anything else.
 /// `thread` is 0 for this process's own descriptors, another's is only looked at. Sends no file system anything.
 /// -EBADF when the descriptor is not open, another error when this process may not look.
