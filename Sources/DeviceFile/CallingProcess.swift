@@ -1,4 +1,5 @@
 internal import CSystemCalls
+internal import Glibc
 internal import PagedDevice
 internal import SystemCalls
 internal import SystemPackage
@@ -35,9 +36,14 @@ struct CallingProcess: Caller {
     -> any SharedMemory
   {
     guard threadID > 0 else { throw .notPermitted }
+    let foreign = ForeignDescriptor(descriptor, ofThread: threadID)
     let copy: OwnedDescriptor
-    do { copy = try ForeignDescriptor(descriptor, ofThread: threadID).copy() } catch {
-      throw Self.refusal(error)
+    do throws(Errno) {
+      // Before the copy, as for eventfds: files in memory have a system of their own.
+      guard try foreign.fileSystem() == Self.memorySystem() else { throw .invalidArgument }
+      copy = try foreign.copy()
+    } catch {
+      throw error == .invalidArgument ? .invalid : Self.refusal(error)
     }
     return try CallersMemory(copy, offset: offset, byteCount: byteCount)
   }
@@ -79,6 +85,14 @@ struct CallingProcess: Caller {
     do {
       return try ForeignDescriptor(descriptor, ofThread: threadID).fileSystem() == mount
     } catch { throw Self.refusal(error) }
+  }
+
+  /// The number of the file system that all files in memory lie in, but for those of huge pages.
+  ///
+  /// Source: Linux `mm/shmem.c`, `shm_mnt`.
+  private static func memorySystem() throws(Errno) -> String {
+    let own = try SealedMemory("xive", byteCount: 4_096)
+    return try ForeignDescriptor(own.file.rawValue, ofThread: getpid()).fileSystem()
   }
 
   /// What the caller is told when its descriptor cannot be had.

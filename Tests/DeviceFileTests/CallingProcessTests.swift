@@ -147,6 +147,35 @@ struct CallingProcessTests {
     #expect(throws: DeviceError.invalid) { try caller.share(0, offset: 0, byteCount: 4_096) }
   }
 
+  @Test("A file that is no memory is not even copied: its server could have whoever closes it wait")
+  func copiesNoFiles() throws {
+    let place = try TemporaryPlace("xive-share")
+    let path = place.path + "/file"
+    try TextFile.write("0123", to: path)
+    let own = try OwnedDescriptor(opening: path, .readWrite)
+    let other = try OwnedDescriptor(opening: path, .readWrite)
+    // A process's lock goes when it closes any descriptor of the file.
+    func lock(_ descriptor: Int32, _ command: Int32) throws -> Int16 {
+      var lock = flock()
+      lock.l_type = Int16(F_WRLCK)
+      let result = unsafe fcntl(descriptor, command, &lock)
+      try #require(result == 0)
+      return lock.l_type
+    }
+    _ = try lock(own.rawValue, F_SETLK)
+    // F_OFD_GETLK, which sees this process's locks as another's.
+    #expect(try lock(other.rawValue, 36) == Int16(F_WRLCK))
+    var asking = try AskingConsumer()
+    try asking.consumer.expect("open 0 \(path) rw")
+    let descriptor = try asking.number(of: 0)
+    let caller = asking.caller
+    #expect(throws: DeviceError.invalid) {
+      try caller.share(descriptor, offset: 0, byteCount: 4_096)
+    }
+    #expect(try lock(other.rawValue, 36) == Int16(F_WRLCK), "a copy was closed")
+    withExtendedLifetime(own) { withExtendedLifetime(place) {} }
+  }
+
   @Test("A number that is not open is a bad descriptor", arguments: [-1, 999, .max, .min])
   func refusesNumbers(descriptor: Int32) throws {
     let asking = try AskingConsumer(mount: "0:1")
