@@ -65,8 +65,9 @@ struct VCPUCommandTests {
       #expect(entry.priority == 6 && entry.address == DeliveryRig.memoryAddress + 46 << 16)
       #expect(entry.addressHex == "0x402e0000" && entry.byteCount == 65_536)
       #expect(entry.toggle == 1 && entry.index == 1)
-      #expect(shown.delivery.count == 8 && shown.guestErrors.count == 12)
+      #expect(shown.delivery.count == 10 && shown.guestErrors.count == 12)
       #expect(shown.delivery["entries"] == 1 && shown.delivery["vcpus"] == 2)
+      #expect(shown.delivery["ends"] == 1 && shown.delivery["vps"] == 2)
       #expect(shown.guestErrors.values.allSatisfy { $0 == 0 })
     }
     let text = try CommandResult.xive("map", path).output
