@@ -1,6 +1,7 @@
 import CHarness
 import CXIVE
 import Glibc
+import Synchronization
 import SystemCalls
 import Testing
 import XIVEModel
@@ -248,24 +249,36 @@ struct GuestTests {
 
   @Test("A guest holds when it is told to, and goes on")
   func hold() throws {
+    // A guest that has not even begun does not hold: on a machine that is busy it is given more time.
+    for patience: UInt32 in [200, 2_000, 20_000] where try halts(holdingFor: patience) == 2 {
+      return
+    }
+    Issue.record("the guest did not hold")
+  }
+
+  /// Has a guest hold for so many milliseconds, and then go on.
+  /// - Returns: how often it halted.
+  private func halts(holdingFor patience: UInt32) throws -> UInt64 {
     let rig = try Rig()
     rig.announce(generation: 1)
     try rig.write(generation: 1)
     unsafe charness_order(rig.board, CHARNESS_HOLD)
+    let halts = Mutex<UInt64>(0)
     Threads.run(2) { index in
       if index == 0 {
         let (status, result) = rig.runGuest(rounds: 0)
         #expect(status == 0)
-        #expect(result.halts == 2)
+        halts.withLock { $0 = UInt64(result.halts) }
       } else {
         let epoch = unsafe charness_begin_epoch(rig.board)
-        #expect(unsafe charness_await(rig.board, epoch, 1, 200) == -ETIMEDOUT)
+        #expect(unsafe charness_await(rig.board, epoch, 1, patience) == -ETIMEDOUT)
         #expect(rig.count(CHARNESS_READS) == 0)
         unsafe charness_order(rig.board, CHARNESS_RUN)
         #expect(unsafe charness_await(rig.board, epoch, 1, 20_000) == 0)
         rig.stop()
       }
     }
+    return halts.withLock { $0 }
   }
 
   @Test("What a guest cannot have is refused")

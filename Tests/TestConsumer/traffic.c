@@ -167,12 +167,27 @@ static const struct source *first_undone(struct traffic *traffic) {
   return NULL;
 }
 
+// A source that still has an event on its way, or to be ended: what was seen may come once more.
+static const struct source *first_busy(struct traffic *traffic) {
+  const struct side *side = &traffic->sides[traffic->here];
+  for (int i = 0; i < source_count; i++)
+    if (esb_load(traffic, side, traffic->sources[i].lisn, XIVE_ESB_GET) != XIVE_PQ_RESET)
+      return &traffic->sources[i];
+  return NULL;
+}
+
+static uint64_t all_taken(struct traffic *traffic) {
+  uint64_t sum = 0;
+  for (int i = 0; i < source_count; i++) sum += traffic->sources[i].taken;
+  return sum;
+}
+
 // Sends nothing more and waits until everything is accounted for.
 bool end_traffic(struct traffic *traffic) {
   traffic->is_ending = true;
   const struct source *undone;
   uint64_t last = progress(traffic), since = nanoseconds_now();
-  while ((undone = first_undone(traffic)) && !traffic->is_over) {
+  while (((undone = first_undone(traffic)) || (undone = first_busy(traffic))) && !traffic->is_over) {
     sleep_nanoseconds(1000000);
     if (progress(traffic) != last) last = progress(traffic), since = nanoseconds_now();
     if (nanoseconds_now() - since > traffic->patience)
@@ -184,9 +199,9 @@ bool end_traffic(struct traffic *traffic) {
              traffic, &traffic->sides[traffic->here], undone->lisn, XIVE_ESB_GET));
   }
   // What is still on its way would be too much: nothing may come any more.
-  uint64_t all = progress(traffic);
+  uint64_t all = all_taken(traffic);
   sleep_nanoseconds(20000000);
-  if (progress(traffic) != all) fail(traffic, "events came after all had been taken");
+  if (all_taken(traffic) != all) fail(traffic, "events came after all had been taken");
   traffic->is_over = true;
   eventfd_write(traffic->wake, 1);
   let_vcpus_run(traffic);
