@@ -37,14 +37,27 @@ struct PromptRequestTests {
     }
   }
 
+  @Test("To ask for one thing is; to have the device count things is not")
+  func gets() {
+    let groups = [
+      UInt32(KVM_DEV_XIVE_GRP_EQ_CONFIG), XIVE_GROUP_END, XIVE_GROUP_VP, XIVE_GROUP_MSI,
+    ]
+    for group in groups {
+      #expect(isPrompt([], group: group, number: xive_get_attr_request))
+      #expect(!isPrompt([], group: group, number: xive_get_attr_request, size: 127))
+    }
+    for group in [XIVE_GROUP_INFO, XIVE_GROUP_PHB] {
+      #expect(!isPrompt([], group: group, number: xive_get_attr_request))
+    }
+  }
+
   @Test("Nothing else is: other groups and requests, pointers, other sizes")
   func others() {
     let run: [UInt32] = [0, 0, 1, 0]
     for group in [UInt32(KVM_DEV_XIVE_GRP_SOURCE), XIVE_GROUP_PHB, XIVE_GROUP_INFO, 0x77] {
       #expect(!isPrompt(run, group: group))
     }
-    let numbers = KVMRequest.allCases.map(\.rawValue) + [xive_get_attr_request, 0]
-    for number in numbers {
+    for number in KVMRequest.allCases.map(\.rawValue) + [0] {
       #expect(!isPrompt(run, group: XIVE_GROUP_PASSTHROUGH, number: number))
     }
     for size in [32, 127, 129] {

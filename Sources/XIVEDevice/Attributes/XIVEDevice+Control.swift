@@ -34,15 +34,23 @@ extension XIVEDevice {
   /// - Parameters:
   ///   - number: the request's number.
   ///   - input: its bytes.
-  /// - Returns: true for inline sets of groups PASSTHROUGH, of short runs, and HWIRQ, of single interrupts; for lines
-  ///   and messages.
+  /// - Returns: true for inline sets of groups PASSTHROUGH, of short runs, and HWIRQ, of single interrupts; for inline
+  ///   gets of one thing; for lines and messages.
   public func isPrompt(_ number: UInt32, _ input: RawSpan) -> Bool {
     if VMRequest(rawValue: number)?.isPrompt == true { return true }
-    guard number == xive_set_attr_request, input.byteCount == MemoryLayout<xive_attr>.size else {
-      return false
+    guard input.byteCount == MemoryLayout<xive_attr>.size else { return false }
+    let group = unsafe input.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self)
+    switch number {
+    case xive_set_attr_request: return isPromptSet(of: group, input)
+    // These two count what there is of something.
+    case xive_get_attr_request: return group != XIVE_GROUP_INFO && group != XIVE_GROUP_PHB
+    default: return false
     }
+  }
+
+  private func isPromptSet(of group: UInt32, _ input: RawSpan) -> Bool {
     let payload = AttributeRequest.inlineHeader
-    switch unsafe input.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self) {
+    switch group {
     case XIVE_GROUP_PASSTHROUGH:
       let run = unsafe input.unsafeLoadUnaligned(
         fromByteOffset: payload, as: xive_passthrough.self)
