@@ -137,7 +137,8 @@ extension SourceState {
     case .set(let new):
       let old = pq
       pq = new
-      return SourceOutcome(value: UInt64(old.rawValue))
+      // Nobody else would ever say again that those who share the line wait for its interrupt to end.
+      return SourceOutcome(value: UInt64(old.rawValue), forwards: isRaised && isLSI && fireLevel())
     case .assert:
       guard isLSI else { return trigger() }
       isAsserted = true
@@ -194,7 +195,7 @@ extension SourceState {
       self = new
       isRaised = old.isRaised
       isShared = old.isShared
-      return SourceOutcome()
+      return SourceOutcome(forwards: isRaised && isLSI && fireLevel())
     }
   }
 

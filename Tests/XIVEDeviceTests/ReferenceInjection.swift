@@ -156,6 +156,8 @@ struct ReferenceInjection {
     let old = sources[index].pq
     if pq == 0, old >= 2 { tellOfEnd(index) }
     sources[index].pq = pq
+    // Whoever raised it by an irqfd waits for the end of an interrupt, which has to come first.
+    if !sources[index].holders.isEmpty { raiseIfQuiet(index) }
     return old
   }
 }

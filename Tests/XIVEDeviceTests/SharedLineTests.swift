@@ -92,18 +92,43 @@ struct SharedLineTests {
     let page = machine.rig.offset(2, .management)
     for offset: UInt64 in [0xd00, 0xe00, 0xd00] { try machine.rig.store(page + offset) }
     try machine.load(2, at: 0xd00)
-    // Off: an EOI does not end it, nor does switching it on.
+    // Off: an EOI does not end it, nor does switching it on, which lets the line fire.
     #expect(try machine.load(2, at: 0) == 0)
     try machine.rig.store(page + 0x400)
     #expect(pairs[0].1.count == 0 && machine.rig.state(2).isRaised)
     #expect(try machine.load(2, at: 0xc00) == 1)
     #expect(pairs[0].1.count == 0 && machine.rig.state(2).isRaised)
-    #expect(machine.rig.pq(2) == .reset, "as on hardware, a line is not looked at then")
-    // Nor does a second 00; an EOI does.
+    #expect(machine.rig.pq(2) == .pending, "or whoever raised it would wait for an end for ever")
+    // The end of that interrupt is told.
     try machine.load(2, at: 0xc00)
-    #expect(pairs[0].1.count == 0)
-    #expect(try machine.load(2, at: 0) == 0)
     #expect(pairs[0].1.count == 1 && !machine.rig.state(2).isRaised)
+    #expect(machine.rig.pq(2) == .reset)
+  }
+
+  @Test(
+    "A line that is raised while its source is off fires when that is switched on, by load, store and record"
+  )
+  func raisedWhileOff() throws {
+    for way in 0..<3 {
+      let machine = try IRQFDTests.machine()
+      let pairs = try share(machine, count: 1)
+      try machine.load(2, at: 0xd00)
+      pairs[0].0.fire()
+      #expect(machine.rig.pq(2) == .off && machine.rig.state(2).isRaised)
+      let events = machine.counts.entries
+      switch way {
+      case 0: #expect(try machine.load(2, at: 0xc00) == 1)
+      case 1: try machine.rig.store(machine.rig.offset(2, .management) + 0xc00)
+      default:
+        var record = try machine.rig.record(2)
+        record.flags &= ~UInt64(XIVE_STATE_PQ)
+        try machine.rig.store([record], from: 2)
+      }
+      #expect(machine.rig.pq(2) == .pending)
+      #expect(machine.counts.entries == events + 1)
+      try machine.load(2, at: 0)
+      #expect(pairs[0].1.count == 1 && machine.rig.pq(2) == .reset)
+    }
   }
 
   @Test("A device that still needs service raises the line again, and it comes again")
