@@ -3,7 +3,7 @@ import Testing
 import XIVETestSupport
 
 @Suite(
-  "Passthrough through a mount", .enabled(if: Requirement.canMount), .timeLimit(.minutes(2)))
+  "Passthrough through a mount", .enabled(if: Requirement.canMount), .hangGuard)
 struct MountPassthroughTests {
   /// Maps both pages of sources 0-3 in both windows and PHB 0's pages: mappings 0, 1 and 2.
   private func consumer(_ device: borrowing ServedDevice) throws -> Consumer {
