@@ -156,6 +156,8 @@ struct CallersEventTests {
     @Sendable func name(_ thread: Int32) -> String {
       CallingProcess(threadID: thread, mount: nil, listener: listener).name
     }
+    // Until it answers it may still have the name of the thread that has started it.
+    try consumer.expect("sleep 1")
     #expect(name(consumer.processID) == "process \(consumer.processID) (TestConsumer)")
     #expect(name(0) == "an unseen process")
     let seen = Mutex("")

@@ -16,7 +16,7 @@ public struct CommandResult: Sendable {
   ///   - words: the program, found as a shell would find it, and its arguments.
   ///   - milliseconds: how long it may take.
   /// - Throws: ``SupportFailure`` for a missing program or one that does not end in time.
-  public init(_ words: [String], within milliseconds: Int = 20_000) throws {
+  public init(_ words: [String], within milliseconds: Int = 120_000) throws {
     guard let name = words.first,
       let program = name.contains("/") ? name : Requirement.path(of: name)
     else { throw SupportFailure("no such program: \(words)") }

@@ -20,7 +20,7 @@ public struct Consumer: ~Copyable {
   public init(opening path: String, _ flags: String = "rw,direct") throws {
     var process = try ChildProcess(Self.program, [])
     process.send("open 0 \(path) \(flags)")
-    guard let answer = process.line(within: 20_000), answer == "ok" else {
+    guard let answer = process.line(within: 120_000), answer == "ok" else {
       throw SupportFailure("\(path) could not be opened \(flags)")
     }
     self.process = process
@@ -41,7 +41,7 @@ public struct Consumer: ~Copyable {
   ///   - milliseconds: how long the answer may take.
   /// - Returns: the answer.
   /// - Throws: ``SupportFailure`` when there is none: the consumer hangs or has died.
-  public mutating func ask(_ command: String, within milliseconds: Int = 20_000) throws -> String {
+  public mutating func ask(_ command: String, within milliseconds: Int = 120_000) throws -> String {
     send(command)
     return try answer(within: milliseconds)
   }
@@ -54,7 +54,7 @@ public struct Consumer: ~Copyable {
   /// - Parameter milliseconds: how long it may take.
   /// - Returns: the answer.
   /// - Throws: ``SupportFailure`` when there is none.
-  public mutating func answer(within milliseconds: Int = 20_000) throws -> String {
+  public mutating func answer(within milliseconds: Int = 120_000) throws -> String {
     guard let answer = process.line(within: milliseconds) else {
       throw SupportFailure("consumer \(process.id) gave no answer in \(milliseconds) ms")
     }
@@ -103,7 +103,7 @@ public struct Consumer: ~Copyable {
   /// Waits for the consumer's end.
   /// - Parameter milliseconds: how long.
   /// - Returns: the exit code, 128 plus a signal, or nil after the deadline.
-  public mutating func exitCode(within milliseconds: Int = 10_000) -> Int32? {
+  public mutating func exitCode(within milliseconds: Int = 60_000) -> Int32? {
     process.exitCode(within: milliseconds)
   }
 }

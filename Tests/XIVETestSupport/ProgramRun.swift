@@ -19,7 +19,7 @@ public struct ProgramRun {
     var lines: [String] = []
     while let line = process.line(within: milliseconds) { lines.append(line) }
     self.lines = lines
-    exitCode = process.exitCode(within: 10_000)
+    exitCode = process.exitCode(within: 60_000)
   }
 
   /// All lines, for a failure's comment.

@@ -78,7 +78,7 @@ public struct ServedDevice: ~Copyable {
   ) throws -> ChildProcess {
     let arguments = Array(program.dropFirst()) + [path] + options
     var server = try ChildProcess(program[0], arguments, errors: errors)
-    if server.line(within: 20_000) == "ready \(path)" { return server }
+    if server.line(within: 120_000) == "ready \(path)" { return server }
     let words = program.joined(separator: " ")
     end(server.id, path)
     removeMount(path)
