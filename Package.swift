@@ -21,6 +21,7 @@ let package = Package(
     .library(name: "DeviceFile", targets: ["PagedDevice", "DeviceFile", "SystemCalls"]),
     .library(
       name: "XIVEClient", targets: ["DeviceClient", "XIVEClient", "XIVEModel", "SystemCalls"]),
+    .library(name: "XIVETrace", targets: ["TraceRecords", "XIVETrace"]),
     // The client for C: Sources/CXIVE/include/xive_client.h.
     .library(name: "xive-client", type: .dynamic, targets: ["XIVEClient"]),
   ],
@@ -42,8 +43,11 @@ let package = Package(
     .target(name: "XIVEModel", swiftSettings: strict),
     .target(name: "PagedDevice", swiftSettings: strict),
     .target(
-      name: "XIVEDevice", dependencies: ["XIVEModel", "PagedDevice", "CXIVE"], swiftSettings: strict
-    ),
+      name: "TraceRecords", dependencies: ["XIVEModel", "CXIVE", "CSystemCalls"],
+      swiftSettings: strict),
+    .target(
+      name: "XIVEDevice", dependencies: ["XIVEModel", "PagedDevice", "TraceRecords", "CXIVE"],
+      swiftSettings: strict),
 
     // The file that serves any paged device.
     .target(
@@ -73,6 +77,15 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Who touched which page and why: records, readers, renderers.
+    .target(
+      name: "XIVETrace",
+      dependencies: [
+        "CXIVE", "CSystemCalls", "CZlib", "DeviceClient", "TraceRecords", "XIVEClient", "XIVEModel",
+        "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict),
+
     // Hot-plug scenarios and the stale-page detector.
     .target(
       name: "XIVEHarness",
@@ -87,7 +100,7 @@ let package = Package(
       name: "XIVECommands",
       dependencies: [
         "XIVEDevice", "XIVEModel", "PagedDevice", "DeviceFile", "DeviceClient", "XIVEClient",
-        "XIVEHarness", "SystemCalls",
+        "XIVEHarness", "TraceRecords", "XIVETrace", "SystemCalls",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SystemPackage", package: "swift-system"),
@@ -164,6 +177,17 @@ let package = Package(
       exclude: [
         "delivery.c", "expect.h", "injection.c", "interface.c", "machine.c", "passthrough.c",
         "window.c",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TraceRecordsTests", dependencies: ["TraceRecords", "XIVEModel", "CXIVE"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "XIVETraceTests",
+      dependencies: [
+        "xive", "CXIVE", "TraceRecords", "XIVETrace", "XIVEClient", "XIVEModel", "SystemCalls",
+        "XIVETestSupport",
+        .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),
     .testTarget(

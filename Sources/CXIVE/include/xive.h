@@ -11,8 +11,7 @@
 /// <asm/kvm.h> has the constants of the XIVE device itself, so those are defined here wherever that
 /// header has not done it. Their spelling is the same, so that either order of inclusion works.
 ///
-/// This header is the whole ABI; the device grows into it. Today all of it is there but region 0x1001
-/// (trace records) and group 0x46. Any other request is ENOTTY, any other group ENXIO. A request that
+/// This header is the whole ABI; the device grows into it. Today all of it is there but group 0x46. Any other request is ENOTTY, any other group ENXIO. A request that
 /// changes something needs a descriptor that is open for writing (EBADF).
 ///
 /// KVM_ENABLE_CAP with KVM_CAP_PPC_IRQ_XIVE, flags 0, args[0] any descriptor of this device and args[1]
@@ -92,7 +91,9 @@ extern "C" {
 /// Region 0x1000: source state in bulk, a struct xive_source_state per LISN, by exact access. Loads of any
 /// size; stores of whole records, checked (EINVAL) before any of them is taken.
 #define XIVE_REGION_STATE 0x1000u
-/// Region 0x1001: trace records, XIVE_TRACE_SIZE bytes each, at sequence number * that size.
+/// Region 0x1001: trace records, a struct xive_trace_record each, at sequence number * XIVE_TRACE_SIZE, by
+/// exact loads of whole records; see "Trace records". The regions behind it belong to it, for a terabyte
+/// ends at sequence number 2^34.
 #define XIVE_REGION_TRACE 0x1001u
 
 /// Bytes of state per LISN in XIVE_REGION_STATE.
@@ -574,6 +575,7 @@ XIVE_ASSERT_SIZE(struct xive_vp, 24);
 #define XIVE_INFO_DELIVERY 2u
 #define XIVE_INFO_GUEST_ERRORS 3u
 #define XIVE_INFO_INJECTION 4u
+#define XIVE_INFO_TRACE 5u
 
 /// xive_info_geometry.flags: sources take StoreEOI.
 #define XIVE_INFO_STORE_EOI 1u
@@ -652,6 +654,179 @@ struct xive_info_injection {
   __u64 zero[8];
 };
 XIVE_ASSERT_SIZE(struct xive_info_injection, 112);
+
+/// The stream of trace records. Sequence numbers count from 0 since the device was started.
+struct xive_info_trace {
+  __u32 version;   ///< XIVE_TRACE_VERSION
+  __u32 on;        ///< whether records are made now
+  __u64 next;      ///< the sequence number of the first record that is not there yet
+  __u64 oldest;    ///< the lowest sequence number that is still kept; next where none is
+  __u64 capacity;  ///< records that each thread of the server keeps, the newest
+  __u64 untaken;   ///< of those that were made, lost at once: more threads than have room for records
+  __u64 readers;   ///< descriptors that have read records
+  __u64 zero[8];
+};
+XIVE_ASSERT_SIZE(struct xive_info_trace, 112);
+
+// MARK: - Trace records
+
+/// Who touched which page, what it got, why it faulted again, and what it cost.
+///
+/// Records are made from the moment at which a descriptor first reads region 0x1001 until it is closed, or
+/// all the time when the server was started with tracing. Reading needs no write permission. A load at
+/// sequence number * XIVE_TRACE_SIZE, of a multiple of that size, gives the records from there on; what is not
+/// there yet reads as zeros (XIVE_TRACE_NOTHING), what is no longer there as one record XIVE_TRACE_GAP for each run
+/// of lost ones. Go on at `sequence` + 1 of the last record, of a gap at `sequence` + `value`. poll() on a
+/// descriptor that is not connected to a vCPU says whether there are records that it has not read. Accesses to
+/// the region itself leave no records. EINVAL: a size or a place that is not of whole records, or more than
+/// the kernel asks for at once (1 MiB).
+#define XIVE_TRACE_VERSION 1u
+
+/// `kind`: what happened.
+#define XIVE_TRACE_NOTHING 0u
+/// The answer to page faults: `value` bytes from `offset` on. More than a page: `number` and so on are the first's.
+#define XIVE_TRACE_FILL 1u
+/// An exact load: `value`.
+#define XIVE_TRACE_LOAD 2u
+/// An exact store: `value`.
+#define XIVE_TRACE_STORE 3u
+/// A store that was found in a written-back image: `offset` is that of its slot, `value` what was stored.
+#define XIVE_TRACE_WRITE_BACK 4u
+/// Pages were dropped: `value` bytes from `offset` on; `number` is the first source, `cause` why.
+#define XIVE_TRACE_ZAP 5u
+/// A new backing was published for `value` sources from `number` on; `phb` and `hwirq` are the first's.
+#define XIVE_TRACE_PUBLISH 6u
+/// A run of `value` sources from `number` on was mapped, or unmapped, and nobody has an old page any more;
+/// `service_time` is the whole time from the request on.
+#define XIVE_TRACE_MAP 7u
+#define XIVE_TRACE_UNMAP 8u
+/// A PHB was added: `value` is nr_msis | nr_lsis << 32 | StoreEOI << 63. Or removed: `value` sources were unmapped.
+#define XIVE_TRACE_PLUG 9u
+#define XIVE_TRACE_UNPLUG 10u
+/// A PHB was fenced (`value` 1) or is no longer (0).
+#define XIVE_TRACE_FENCE 11u
+/// A source, or a PHB's interrupt, was triggered; PQ before and after.
+#define XIVE_TRACE_TRIGGER 12u
+/// An event left the source `number`; or, with XIVE_TRACE_TO_HOST, a PHB's interrupt that serves none.
+#define XIVE_TRACE_FORWARD 13u
+/// An interrupt was ended; PQ before and after; `value` is what a load gives, 1 when an event went on.
+#define XIVE_TRACE_EOI 14u
+/// The vCPU `number` has an interrupt to take; `value` is its OS ring.
+#define XIVE_TRACE_NOTIFY 15u
+/// A request: `offset` is the attribute, `generation` its group, or for KVM's other requests the request's number;
+/// `value` the first 8 bytes of the payload, `half` XIVE_TRACE_SET and so on.
+#define XIVE_TRACE_ATTRIBUTE 16u
+/// A guest did what hardware drops: `value` is the place in struct xive_info_guest_errors.
+#define XIVE_TRACE_GUEST_ERROR 17u
+/// `value` bytes from `offset` on were replaced in pages that consumers have mapped.
+#define XIVE_TRACE_UPDATE 18u
+/// The name of thread `tid` of process `pid`: 16 bytes in `offset` and `value`. Before the thread's first record,
+/// and again about every second.
+#define XIVE_TRACE_TASK 19u
+/// `value` records from `sequence` on were overwritten before they were read.
+#define XIVE_TRACE_GAP 20u
+/// Kinds from here on are free for tools, for what does not come from the device.
+#define XIVE_TRACE_TOOLS 64u
+
+/// `result`: 0 done; with bit 7 the error number that the toucher got; else why there was no page, which
+/// is SIGBUS for a fill and all ones, or nothing, for an access.
+#define XIVE_TRACE_OK 0u
+/// The source was never created.
+#define XIVE_TRACE_NOT_CREATED 1u
+/// A source, an END or a server beyond what the device has.
+#define XIVE_TRACE_OUT_OF_RANGE 2u
+/// The source has no trigger page: an LSI of a PHB, or one ESB page a source.
+#define XIVE_TRACE_NO_TRIGGER_PAGE 3u
+/// A TIMA page other than the OS view's.
+#define XIVE_TRACE_VIEW 4u
+/// The TIMA at offset 0, while more than one vCPU is connected.
+#define XIVE_TRACE_SHARED_TIMA 5u
+/// The server has no vCPU; or, for an END, never had.
+#define XIVE_TRACE_NOT_CONNECTED 6u
+/// No such PHB or interrupt; or it is being removed.
+#define XIVE_TRACE_NO_PHB 7u
+/// A region that cannot be mapped, or that does not exist.
+#define XIVE_TRACE_NO_REGION 8u
+/// The PHB is fenced.
+#define XIVE_TRACE_FENCED 9u
+/// The page does not know the operation.
+#define XIVE_TRACE_NO_OPERATION 10u
+/// An image in which nothing had changed: what was stored has coalesced.
+#define XIVE_TRACE_UNCHANGED 11u
+/// The event stays at its source's door, for the machine is stopped.
+#define XIVE_TRACE_HELD 12u
+/// The event goes to the host.
+#define XIVE_TRACE_TO_HOST 13u
+/// An END that is not valid.
+#define XIVE_TRACE_NOT_VALID 14u
+/// An error number is in bits 0-6.
+#define XIVE_TRACE_ERRNO 0x80u
+
+/// `cause` of a fill: why the page was not there; of a zap: why it had to go.
+#define XIVE_TRACE_NO_CAUSE 0u
+/// The page was never filled before.
+#define XIVE_TRACE_FIRST 1u
+/// It was dropped because its sources were mapped, or unmapped, or their PHB was removed.
+#define XIVE_TRACE_BY_MAP 2u
+#define XIVE_TRACE_BY_UNMAP 3u
+#define XIVE_TRACE_BY_UNPLUG 4u
+/// The kernel dropped it for an exact store to it.
+#define XIVE_TRACE_BY_STORE 5u
+/// It was dropped because a vCPU was connected or disconnected.
+#define XIVE_TRACE_BY_VCPU 6u
+/// Nobody here dropped it: the kernel needed the memory, or was asked to (drop_caches, fadvise).
+#define XIVE_TRACE_RECLAIM 7u
+/// Nobody touched it: the server filled it at the end of a map or an unmap.
+#define XIVE_TRACE_PREFAULT 8u
+/// The kernel asks twice before it raises one SIGBUS: this is the second time.
+#define XIVE_TRACE_AGAIN 9u
+/// It was filled before records were made, or more pages were than are remembered.
+#define XIVE_TRACE_UNKNOWN 15u
+
+/// `half` of XIVE_TRACE_ATTRIBUTE.
+#define XIVE_TRACE_SET 0u
+#define XIVE_TRACE_GET 1u
+#define XIVE_TRACE_HAS 2u
+#define XIVE_TRACE_REQUEST 3u
+
+/// `number` of a record without one, and `offset` of one without any.
+#define XIVE_TRACE_NO_NUMBER 0xffffffffu
+#define XIVE_TRACE_NO_OFFSET XIVE_ALL_ONES
+/// `backing` of a record that nothing serves; else XIVE_BACKING_*.
+#define XIVE_TRACE_NO_BACKING 7u
+
+/// One event. In host order.
+struct xive_trace_record {
+  __u64 sequence;      ///< its place in the stream
+  __u64 time;          ///< when it began: CLOCK_MONOTONIC, in ns
+  __u64 offset;        ///< device offset in bytes
+  __u64 value;         ///< depends on the kind
+  __u32 tid;           ///< the thread that touched, asked, or in the server did it; 0 the kernel itself
+  __u32 pid;           ///< its process
+  __u32 number;        ///< the LISN; of END pages the END's index, of TIMA pages the server
+  __u32 generation;    ///< of the backing, as in the page's signature
+  __u32 queue_time;    ///< ns for which it is known to have waited before anybody handled it
+  __u32 service_time;  ///< ns from then on until it was answered or done
+  __u16 hwirq;         ///< of `phb`, when that is the backing
+  __u16 phb : 10;
+  __u16 half : 2;      ///< XIVE_TRIGGER, XIVE_MANAGEMENT; XIVE_END_*; XIVE_VIEW_*
+  __u16 backing : 3;   ///< XIVE_BACKING_* or XIVE_TRACE_NO_BACKING
+  __u16 has_pq : 1;    ///< whether pq_before and pq_after say anything
+  __u8 kind;           ///< XIVE_TRACE_FILL and so on
+  __u8 result;         ///< XIVE_TRACE_OK and so on
+  __u8 cause : 4;      ///< XIVE_TRACE_FIRST and so on
+  __u8 version : 4;    ///< XIVE_TRACE_VERSION
+  __u8 pq_before : 2;
+  __u8 pq_after : 2;
+  __u8 log2_size : 2;  ///< of an access, in bytes
+  __u8 zero : 2;
+};
+XIVE_ASSERT_SIZE(struct xive_trace_record, 64);
+
+/// The offset of a trace record.
+static inline uint64_t xive_trace_offset(uint64_t sequence) {
+  return ((uint64_t)XIVE_REGION_TRACE << XIVE_REGION_SHIFT) + sequence * XIVE_TRACE_SIZE;
+}
 
 // MARK: - Attribute values
 
