@@ -24,8 +24,6 @@ public final class DeviceFile {
     public var spinCount = MonotonicClock.processorCount > 1 ? 200 : 0
     /// Frees consumers when this process is killed at a bad moment; nil: they may then hang.
     public var watchdog: Watchdog?
-    /// Hears of answered requests; nil costs nothing.
-    public var observer: (any RequestObserver)?
 
     /// Creates the usual options.
     public init() {}

@@ -13,12 +13,14 @@ final class Notifier: DeviceHost {
   /// An invalidation and what its caller is told.
   private struct Order {
     let invalidation: Invalidation
+    /// When it was handed over, in nanoseconds of `CLOCK_MONOTONIC`.
+    let since: UInt64
     let answer: @Sendable () -> Void
   }
 
   private struct Work {
     /// Ranges of the file whose cached pages are no longer true.
-    var stale: [Range<UInt64>] = []
+    var stale: [(range: Range<UInt64>, since: UInt64)] = []
     /// In the order in which they were handed over.
     var orders: [Order] = []
     var isClosed = false
@@ -42,7 +44,7 @@ final class Notifier: DeviceHost {
 
   /// Has the cached pages of a range dropped, soon.
   func zap(_ range: Range<UInt64>) {
-    work.withLock { $0.stale.append(range) }
+    work.withLock { $0.stale.append((range, MonotonicClock.nanoseconds)) }
     updatesAreReady()
   }
 
@@ -54,7 +56,8 @@ final class Notifier: DeviceHost {
   func carryOut(_ invalidation: Invalidation, then answer: @escaping @Sendable () -> Void) -> Bool {
     let isTaken = work.withLock { work in
       guard !work.isClosed else { return false }
-      work.orders.append(Order(invalidation: invalidation, answer: answer))
+      work.orders.append(
+        Order(invalidation: invalidation, since: MonotonicClock.nanoseconds, answer: answer))
       return true
     }
     if isTaken { updatesAreReady() }
@@ -69,6 +72,7 @@ final class Notifier: DeviceHost {
 
   /// Delivers until stopped; the body of the thread.
   func run(_ session: Session, _ device: any PagedDevice) {
+    let delivery = Delivery(session, device)
     while true {
       let isLast = stopping.load(ordering: .sequentiallyConsistent)
       if !isLast { _ = wakeEvent.wait() }
@@ -76,9 +80,9 @@ final class Notifier: DeviceHost {
       // Lowered before looking: what becomes ready from here on raises it again.
       isAwake.store(false, ordering: .sequentiallyConsistent)
       let work = take(closing: isLast)
-      for range in work.stale { session.invalidate(range) }
-      for order in work.orders { carryOut(order, session, device) }
-      device.takeUpdates { session.store($0) }
+      for (range, since) in work.stale { delivery.drop(range, .cachedStore, since: since) }
+      for order in work.orders { carryOut(order, delivery) }
+      delivery.update()
       if isLast { return }
     }
   }
@@ -90,12 +94,54 @@ final class Notifier: DeviceHost {
     }
   }
 
-  private func carryOut(_ order: Order, _ session: Session, _ device: any PagedDevice) {
-    for range in order.invalidation.ranges { session.invalidate(range) }
-    order.invalidation.completion()
+  private func carryOut(_ order: Order, _ delivery: Delivery) {
+    let invalidation = order.invalidation
+    for range in invalidation.ranges {
+      delivery.drop(range, invalidation.reason, since: order.since)
+    }
+    invalidation.completion()
     // Before the answer, so that whoever is answered finds the state in its mappings.
-    device.takeUpdates { session.store($0) }
-    for range in order.invalidation.prefault { session.fill(range, from: device) }
+    delivery.update()
+    for range in invalidation.prefault { delivery.fill(range) }
     order.answer()
+  }
+}
+
+/// What the notifier tells the kernel, and those who follow the device of it.
+private struct Delivery {
+  private let session: Session
+  private let device: any PagedDevice
+  private let tracer: (any RequestTracer)?
+
+  init(_ session: Session, _ device: any PagedDevice) {
+    self.session = session
+    self.device = device
+    tracer = device.tracer
+  }
+
+  private var activeTracer: (any RequestTracer)? { tracer.flatMap { $0.isOn ? $0 : nil } }
+
+  func drop(_ range: Range<UInt64>, _ reason: DropReason, since: UInt64) {
+    guard let tracer = activeTracer else { return session.invalidate(range) }
+    let begun = MonotonicClock.nanoseconds
+    tracer.dropping(range, reason)
+    session.invalidate(range)
+    tracer.dropped(range, reason, since: (since, begun))
+  }
+
+  func update() {
+    device.takeUpdates { update in
+      guard let tracer = activeTracer else { return session.store(update) }
+      let begun = MonotonicClock.nanoseconds
+      session.store(update)
+      let end = update.offset + UInt64(unsafe update.bytes.count)
+      tracer.updated(update.offset..<end, since: begun)
+    }
+  }
+
+  func fill(_ range: Range<UInt64>) {
+    let begun = MonotonicClock.nanoseconds
+    session.fill(range, from: device)
+    activeTracer?.prefilled(range, since: begun)
   }
 }

@@ -12,8 +12,11 @@ final class RequestLoop: Sendable {
   private let session: Session
   private let device: any PagedDevice
   private let notifier: Notifier
-  private let observer: (any RequestObserver)?
+  private let tracer: (any RequestTracer)?
   private let waiting: WaitingRequests
+  /// When a request was seen waiting that nobody had read, in nanoseconds of `CLOCK_MONOTONIC`; 0 when none was. The
+  /// leader's.
+  private let seenWaiting = Atomic<UInt64>(0)
   private let baton: Baton
   private let stopping = Atomic<Bool>(false)
   private let stopEvent: Event
@@ -31,7 +34,7 @@ final class RequestLoop: Sendable {
     self.session = session
     self.device = device
     self.notifier = notifier
-    observer = options.observer
+    tracer = device.tracer
     spinCount = options.spinCount
     threadCount = max(2, options.threadCount)
     waiting = WaitingRequests(threadCount: threadCount)
@@ -51,7 +54,7 @@ final class RequestLoop: Sendable {
 
   /// Serves requests until the loop is stopped or the file is unmounted; the body of each thread.
   func run() {
-    let worker = Worker(session, device, notifier, waiting, observer)
+    let worker = Worker(session, device, notifier, waiting)
     var patience = Patience(limit: spinCount)
     repeat { baton.take() } while lead(worker, &patience)
     baton.pass()
@@ -62,11 +65,15 @@ final class RequestLoop: Sendable {
   private func lead(_ worker: Worker, _ patience: inout Patience) -> Bool {
     while let waited = receive(worker, &patience) {
       var isLeading = true
+      let since = seenWaiting.exchange(0, ordering: .relaxed)
       if !waited && isRequestWaiting {
+        if tracer?.isOn ?? false {
+          seenWaiting.store(MonotonicClock.nanoseconds, ordering: .relaxed)
+        }
         baton.pass()
         isLeading = false
       }
-      worker.handle {
+      worker.handle(waitingSince: since == 0 ? nil : since) {
         guard isLeading else { return }
         baton.pass()
         isLeading = false

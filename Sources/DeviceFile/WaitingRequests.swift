@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import SystemCalls
 
 /// The requests that may wait for another request to be served, and the threads that handle them.
 ///
@@ -6,10 +7,15 @@ internal import Synchronization
 /// there are threads, each with its payload in a page that has to be filled first, would wait for ever. A
 /// request that finds no thread left is put aside, and the first thread that is done takes it.
 final class WaitingRequests: Sendable {
+  /// A request that was put aside, and when, in nanoseconds of `CLOCK_MONOTONIC`.
+  struct Request {
+    let message: [UInt8]
+    let since: UInt64
+  }
   private struct State {
     var freeThreads: Int
     var isClosed = false
-    var aside: [[UInt8]] = []
+    var aside: [Request] = []
   }
   private let state: Mutex<State>
   private let threadCount: Int
@@ -28,7 +34,8 @@ final class WaitingRequests: Sendable {
     state.withLock { state in
       guard !state.isClosed else { return false }
       guard state.freeThreads > 0 else {
-        unsafe state.aside.append([UInt8](message))
+        unsafe state.aside.append(
+          Request(message: [UInt8](message), since: MonotonicClock.nanoseconds))
         return false
       }
       state.freeThreads -= 1
@@ -38,7 +45,7 @@ final class WaitingRequests: Sendable {
 
   /// Ends the handling of a request.
   /// - Returns: the request that the thread must handle next, or nil when it is free again.
-  func next() -> [UInt8]? {
+  func next() -> Request? {
     state.withLock { state in
       guard state.aside.isEmpty else { return state.aside.removeFirst() }
       state.freeThreads += 1

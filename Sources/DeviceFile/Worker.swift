@@ -15,7 +15,7 @@ final class Worker {
   private let notifier: Notifier
   private let pollNotifications: PollNotifications
   private let waiting: WaitingRequests
-  private let observer: (any RequestObserver)?
+  private let tracer: (any RequestTracer)?
   private var buffer = unsafe fuse_buf()
   /// Which updates the request that was received knows for certain.
   private var round: UInt64 = 0
@@ -26,8 +26,7 @@ final class Worker {
   private static let maximumPages = WireRequest.maximumByteCount / PageImage.byteCount
 
   init(
-    _ session: Session, _ device: any PagedDevice, _ notifier: Notifier, _ waiting: WaitingRequests,
-    _ observer: (any RequestObserver)?
+    _ session: Session, _ device: any PagedDevice, _ notifier: Notifier, _ waiting: WaitingRequests
   ) {
     unsafe self.session = session.pointer
     unsafe descriptor = fuse_session_fd(session.pointer)
@@ -35,7 +34,7 @@ final class Worker {
     self.device = device
     self.notifier = notifier
     self.waiting = waiting
-    self.observer = observer
+    tracer = device.tracer
     unsafe parts = .allocate(capacity: 1 + PageImage.maximumPartCount * Self.maximumPages)
     unsafe lines = .allocate(capacity: PageImage.maximumLineCount * Self.maximumPages)
   }
@@ -58,29 +57,39 @@ final class Worker {
   enum Received { case request, nothing, ended }
 
   /// Handles the request that was received.
-  /// - Parameter mayBlock: called before anything that could wait for another request to be served.
-  func handle(beforeBlocking mayBlock: () -> Void) {
+  /// - Parameters:
+  ///   - waitingSince: since when it is known to have waited.
+  ///   - mayBlock: called before anything that could wait for another request to be served, or that takes long.
+  func handle(waitingSince: UInt64?, beforeBlocking mayBlock: () -> Void) {
     let message = unsafe UnsafeRawBufferPointer(start: buffer.mem, count: buffer.size)
     // Shorter than any request, and so without a number to answer to; the kernel never does that.
     guard message.count >= MemoryLayout<fuse_in_header>.size else { return }
     let request = unsafe WireRequest(message)
-    let start = observer == nil ? 0 : MonotonicClock.nanoseconds
     let header = unsafe message.loadUnaligned(as: fuse_in_header.self)
     let reply = unsafe Reply(to: header.unique, on: descriptor, unsafeParts: parts)
-    var succeeded = true
+    let tracer = tracer.flatMap { $0.isOn ? $0 : nil }
+    tracer?.began(RequestOrigin(threadID: header.pid, waitingSince: waitingSince))
+    defer { tracer?.answered() }
     switch request {
     case .pageFill(let offset, let byteCount):
-      succeeded = fill(offset, byteCount, reply)
+      give(fill(offset, byteCount), to: .fill(offset, byteCount), reply, tracer)
     case .exactLoad(let offset, let byteCount, let handle):
-      succeeded = load(offset, byteCount, Opener(handle: handle), reply)
+      if byteCount > PageImage.byteCount { mayBlock() }
+      give(
+        load(offset, byteCount, Opener(handle: handle)), to: .load(offset, byteCount), reply, tracer
+      )
     case .exactStore(let offset, let data, let handle, let isCached):
-      succeeded = unsafe store(message[data], offset, Opener(handle: handle), reply)
+      if data.count > PageImage.byteCount { mayBlock() }
+      give(
+        unsafe store(message[data], offset, Opener(handle: handle)),
+        to: .store(offset, data.count, dropsPage: !isCached), reply, tracer)
       // The kernel has put the bytes into the cached page as well, where they mean nothing.
       if isCached { notifier.zap(offset..<offset + UInt64(data.count)) }
     case .writeBack(let offset, let data):
-      unsafe writeBack(message[data], offset, reply)
+      give(
+        unsafe writeBack(message[data], offset), to: .writeBack(offset, data.count), reply, tracer)
     case .poll(let handle, let waiters, let events):
-      poll(Opener(handle: handle), waiters, for: events, reply)
+      give(poll(Opener(handle: handle), waiters, for: events), to: .other, reply, tracer)
     case .interrupt:
       reply.omit()
     case .malformed:
@@ -98,12 +107,27 @@ final class Worker {
       mayBlock()
       unsafe fuse_session_process_buf(session, &buffer)
       while let next = waiting.next() { process(next) }
-      return
     }
-    guard let observer else { return }
-    observer.answered(
-      request, by: header.pid, succeeded: succeeded, nanoseconds: MonotonicClock.nanoseconds - start
-    )
+  }
+
+  /// What a request is answered with: parts behind the header's, or an error number.
+  private enum Answer {
+    case parts(Int, byteCount: Int)
+    case error(CInt)
+  }
+
+  private func give(
+    _ answer: Answer, to request: TracedRequest, _ reply: consuming Reply,
+    _ tracer: (any RequestTracer)?
+  ) {
+    switch answer {
+    case .parts(let count, let byteCount):
+      tracer?.answering(request, 0)
+      reply.send(partCount: count, byteCount: byteCount)
+    case .error(let number):
+      tracer?.answering(request, number)
+      reply.fail(number)
+    }
   }
 
   private func isPrompt(_ number: UInt32, _ input: Slice<UnsafeRawBufferPointer>) -> Bool {
@@ -112,9 +136,13 @@ final class Worker {
   }
 
   /// Has libfuse handle a request that was put aside.
-  private func process(_ message: [UInt8]) {
-    var message = message
+  private func process(_ request: WaitingRequests.Request) {
+    var message = request.message
     unsafe message.withUnsafeMutableBytes { bytes in
+      let tracer = tracer.flatMap { $0.isOn ? $0 : nil }
+      let header = unsafe bytes.loadUnaligned(as: fuse_in_header.self)
+      tracer?.began(RequestOrigin(threadID: header.pid, waitingSince: request.since))
+      defer { tracer?.answered() }
       var buffer = unsafe fuse_buf()
       unsafe buffer.mem = bytes.baseAddress
       unsafe buffer.size = bytes.count
@@ -122,7 +150,7 @@ final class Worker {
     }
   }
 
-  private func fill(_ offset: UInt64, _ byteCount: Int, _ reply: consuming Reply) -> Bool {
+  private func fill(_ offset: UInt64, _ byteCount: Int) -> Answer {
     var part = 1
     for page in 0..<byteCount / PageImage.byteCount {
       do {
@@ -130,50 +158,39 @@ final class Worker {
         part += unsafe image.name(
           in: parts + part, lines: lines + page * PageImage.maximumLineCount)
       } catch {
-        reply.fail(ENXIO)
-        return false
+        return .error(ENXIO)
       }
     }
     // Never less than was asked for: a short answer would shrink the file in the kernel's eyes.
-    reply.send(partCount: part - 1, byteCount: byteCount)
-    return true
+    return .parts(part - 1, byteCount: byteCount)
   }
 
-  private func load(
-    _ offset: UInt64, _ byteCount: Int, _ opener: Opener, _ reply: consuming Reply
-  ) -> Bool {
+  private func load(_ offset: UInt64, _ byteCount: Int, _ opener: Opener) -> Answer {
     // The request has been decoded, so that its buffer is free to take the answer.
     let bytes = unsafe UnsafeMutableRawBufferPointer(start: buffer.mem, count: byteCount)
     do {
       var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
       try device.load(at: offset, into: &span, by: opener)
     } catch {
-      reply.fail(error.rawValue)
-      return false
+      return .error(error.rawValue)
     }
     unsafe parts[1] = iovec(iov_base: bytes.baseAddress, iov_len: byteCount)
-    reply.send(partCount: 1, byteCount: byteCount)
-    return true
+    return .parts(1, byteCount: byteCount)
   }
 
   private func store(
-    _ data: Slice<UnsafeRawBufferPointer>, _ offset: UInt64, _ opener: Opener,
-    _ reply: consuming Reply
-  ) -> Bool {
+    _ data: Slice<UnsafeRawBufferPointer>, _ offset: UInt64, _ opener: Opener
+  ) -> Answer {
     let bytes = unsafe UnsafeRawBufferPointer(rebasing: data)
     do {
       try device.store(unsafe RawSpan(_unsafeBytes: bytes), at: offset, by: opener)
     } catch {
-      reply.fail(error.rawValue)
-      return false
+      return .error(error.rawValue)
     }
-    sendWritten(bytes.count, reply)
-    return true
+    return written(bytes.count)
   }
 
-  private func writeBack(
-    _ data: Slice<UnsafeRawBufferPointer>, _ offset: UInt64, _ reply: consuming Reply
-  ) {
+  private func writeBack(_ data: Slice<UnsafeRawBufferPointer>, _ offset: UInt64) -> Answer {
     let bytes = unsafe UnsafeRawBufferPointer(rebasing: data)
     let size = PageImage.byteCount
     for start in stride(from: 0, through: bytes.count - size, by: size) {
@@ -181,13 +198,11 @@ final class Worker {
       device.writeBack(
         unsafe RawSpan(_unsafeBytes: image), at: offset + UInt64(start), since: round)
     }
-    sendWritten(bytes.count, reply)
+    return written(bytes.count)
   }
 
   /// Tells which of some events are there, and has the device wake those who wait for the one that is not.
-  private func poll(
-    _ opener: Opener, _ waiters: UInt64, for events: Int32, _ reply: consuming Reply
-  ) {
+  private func poll(_ opener: Opener, _ waiters: UInt64, for events: Int32) -> Answer {
     var found: Int32 = 0
     if events & Self.readable != 0,
       device.isReadable(opener, orWake: pollNotifications.waker(for: waiters))
@@ -196,23 +211,23 @@ final class Worker {
     }
     // A store is always taken.
     if opener.isWritable { found |= Self.writable }
-    send(fuse_poll_out(revents: UInt32(bitPattern: found & events), padding: 0), reply)
+    return structure(fuse_poll_out(revents: UInt32(bitPattern: found & events), padding: 0))
   }
 
   private static let readable = POLLIN | POLLRDNORM
   private static let writable = POLLOUT | POLLWRNORM
 
   /// Accepts all bytes, for the kernel would write the rest of a short answer through its cache.
-  private func sendWritten(_ byteCount: Int, _ reply: consuming Reply) {
-    send(fuse_write_out(size: UInt32(byteCount), padding: 0), reply)
+  private func written(_ byteCount: Int) -> Answer {
+    structure(fuse_write_out(size: UInt32(byteCount), padding: 0))
   }
 
-  /// Answers with one structure of the protocol, which takes the place of a tail.
-  private func send<Answer: BitwiseCopyable>(_ answer: Answer, _ reply: consuming Reply) {
-    let size = MemoryLayout<Answer>.size
+  /// An answer of one structure of the protocol, which takes the place of a tail.
+  private func structure<Value: BitwiseCopyable>(_ value: Value) -> Answer {
+    let size = MemoryLayout<Value>.size
     precondition(size <= MemoryLayout<PageImage.Tail>.size, "an answer of \(size) bytes")
-    unsafe UnsafeMutableRawPointer(lines).storeBytes(of: answer, as: Answer.self)
+    unsafe UnsafeMutableRawPointer(lines).storeBytes(of: value, as: Value.self)
     unsafe parts[1] = iovec(iov_base: lines, iov_len: size)
-    reply.send(partCount: 1, byteCount: size)
+    return .parts(1, byteCount: size)
   }
 }

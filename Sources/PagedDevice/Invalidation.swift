@@ -8,6 +8,8 @@ public struct Invalidation: Sendable {
   public let ranges: [Range<UInt64>]
   /// Byte ranges whose pages are filled before the caller is answered, so that the first touch finds them there.
   public let prefault: [Range<UInt64>]
+  /// Why, for those who follow it.
+  public let reason: DropReason
   /// Called once no consumer can reach a page of before, and before anything new is told to consumers.
   ///
   /// On the thread that drops pages: it waits for nothing but accesses that are under way.
@@ -16,13 +18,15 @@ public struct Invalidation: Sendable {
   /// Creates an invalidation.
   /// - Parameters:
   ///   - ranges: what to drop.
+  ///   - reason: why.
   ///   - prefault: what to fill again.
   ///   - completion: called in between.
   public init(
-    _ ranges: [Range<UInt64>], prefault: [Range<UInt64>] = [],
+    _ ranges: [Range<UInt64>], reason: DropReason = .other, prefault: [Range<UInt64>] = [],
     completion: @escaping @Sendable () -> Void = {}
   ) {
     self.ranges = ranges
+    self.reason = reason
     self.prefault = prefault
     self.completion = completion
   }

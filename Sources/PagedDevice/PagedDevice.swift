@@ -16,6 +16,9 @@ public protocol PagedDevice: AnyObject, Sendable {
   /// Images are always ``PageImage/byteCount`` bytes; a larger device page is several of them.
   var pageByteCount: Int { get }
 
+  /// Who follows the device's requests; always the same one. Nil costs nothing.
+  var tracer: (any RequestTracer)? { get }
+
   /// Tells the device where it is served. Called once, before anything else.
   /// - Parameter host: wakes the thread that takes updates.
   func attach(to host: any DeviceHost)
@@ -116,6 +119,9 @@ public protocol PagedDevice: AnyObject, Sendable {
 extension PagedDevice {
   /// The smallest page: 4,096 bytes.
   public var pageByteCount: Int { PageImage.byteCount }
+
+  /// Nobody.
+  public var tracer: (any RequestTracer)? { nil }
 
   /// Forgets the host: no mapped page ever changes.
   public func attach(to host: any DeviceHost) {}

@@ -87,7 +87,7 @@ public enum TraceCause: UInt8, Hashable, Sendable, CaseIterable {
   case reclaim = 7
   /// Nobody touched it: the server filled it.
   case prefault = 8
-  /// The second time that the kernel asks for one SIGBUS.
+  /// Not the time that counts, for the kernel asks more than once for one SIGBUS.
   case again = 9
   /// Filled before records were made, or more pages were than are remembered.
   case unknown = 15

@@ -87,6 +87,11 @@ public struct TraceRecord: Hashable, BitwiseCopyable, Sendable {
 
   /// What happened; nil for what this version does not know, and for a place where no record is yet.
   public var kind: TraceKind? { TraceKind(rawValue: rawKind) }
+  /// Makes it one of another kind, at an offset.
+  public mutating func become(_ kind: TraceKind, at offset: UInt64?) {
+    self[.kind] = UInt64(kind.rawValue)
+    self.offset = offset
+  }
   /// The kind's number, also where it is not known.
   public var rawKind: UInt8 { UInt8(self[.kind]) }
   /// The version that made it.

@@ -50,6 +50,15 @@ struct ServeOptions: ParsableArguments {
   @Option(help: "Threads that serve requests, 2 to 64.")
   var threads: Int = 4
 
+  @Flag(help: "Make trace records all the time, not only while somebody reads them (xive trace).")
+  var trace = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Trace records that each thread of the server keeps, 64 to 4194304; 64 bytes each.",
+      valueName: "records"))
+  var traceRecords: Int = 16_384
+
   @Option(
     help: ArgumentHelp(
       "Make a mistake at every overmap, for the hot-plug harness to find: zap-first or skip-alias.",
@@ -68,6 +77,7 @@ struct ServeOptions: ParsableArguments {
     try require("--esb-pages", esbPages, 1...2)
     try require("--tick", tick, 0...1_000)
     try require("--threads", threads, 2...64)
+    try require("--trace-records", traceRecords, 64...4_194_304)
     for range in try create.map(SourceRange.init) where range.range.upperBound >= sources {
       throw ValidationError(
         "--create: LISN \(LISN(rawValue: range.range.upperBound)) is beyond the device's \(sources) "
@@ -112,8 +122,9 @@ struct ServeOptions: ParsableArguments {
     let device = XIVEDevice(
       Configuration(
         sourceCount: sources, serverCount: maxVcpus, geometry: geometry,
-        supportsStoreEOI: storeEoi, sabotage: sabotage), onGuestError: tell,
-      onRefusal: refuse)
+        supportsStoreEOI: storeEoi, sabotage: sabotage, isTraced: trace,
+        traceCapacity: traceRecords),
+      onGuestError: tell, onRefusal: refuse)
     for range in try create.map(SourceRange.init) {
       for number in range.range {
         try device.createSource(LISN(rawValue: number), isLSI: range.isLSI)

@@ -12,6 +12,10 @@ public struct Configuration: Hashable, Sendable {
   public let supportsStoreEOI: Bool
   /// A mistake that the device makes on purpose, so that those who look for stale pages can prove themselves.
   public let sabotage: Sabotage?
+  /// Whether trace records are made all the time, rather than while somebody reads them.
+  public let isTraced: Bool
+  /// Trace records that each thread keeps, at least 1.
+  public let traceCapacity: Int
 
   /// What can be done wrong when a source's backing changes.
   public enum Sabotage: String, Sendable, CaseIterable {
@@ -28,19 +32,24 @@ public struct Configuration: Hashable, Sendable {
   ///   - geometry: shape of the ESB pages.
   ///   - supportsStoreEOI: whether StoreEOI works.
   ///   - sabotage: a mistake to make on purpose.
-  /// - Precondition: both counts are in range.
+  ///   - isTraced: whether trace records are made all the time.
+  ///   - traceCapacity: trace records that each thread keeps: 64 bytes each, taken when they are made.
+  /// - Precondition: all counts are in range.
   public init(
     sourceCount: UInt32 = 8_192, serverCount: UInt32 = 1_024,
     geometry: ESBGeometry = .two4K, supportsStoreEOI: Bool = false,
-    sabotage: Sabotage? = nil
+    sabotage: Sabotage? = nil, isTraced: Bool = false, traceCapacity: Int = 16_384
   ) {
     precondition((1...UInt32(LISN.maximumCount)).contains(sourceCount), "sourceCount")
     precondition((1...UInt32(Server.maximumCount)).contains(serverCount), "serverCount")
+    precondition(traceCapacity >= 1, "traceCapacity")
     self.sourceCount = sourceCount
     self.serverCount = serverCount
     self.geometry = geometry
     self.supportsStoreEOI = supportsStoreEOI
     self.sabotage = sabotage
+    self.isTraced = isTraced
+    self.traceCapacity = traceCapacity
   }
 
   /// The layout of the file.

@@ -43,7 +43,9 @@ public final class XIVEDevice: PagedDevice {
   let connections: ConnectionTable
   /// How often each server has been given a vCPU.
   let connectCounts: AtomicTable<UInt32>
-  let link = HostLink()
+  let link: HostLink
+  /// Makes records of what happens, while somebody wants them.
+  let trace: DeviceTracer
   /// Where events come from that no page takes: eventfds, lines, messages.
   let injection = OrderedMutex(.injection, Injection())
   /// Sources are below this: what the device was started with, or less.
@@ -74,11 +76,15 @@ public final class XIVEDevice: PagedDevice {
     let serverCount = Int(configuration.serverCount)
     self.configuration = configuration
     map = configuration.map
-    watch = DeliveryWatch(serverCount: serverCount, link, onGuestError: tell)
+    let link = HostLink()
+    self.link = link
+    let trace = DeviceTracer(configuration, link)
+    self.trace = trace
+    watch = DeliveryWatch(serverCount: serverCount, link, trace, onGuestError: tell)
     let router = Router(sourceCount: count, serverCount: serverCount, observer: watch)
     self.router = router
     sources = SourceTable(count: count)
-    let holding = HoldingRouter(sources.cells, passingTo: router)
+    let holding = HoldingRouter(sources.cells, passingTo: router, trace)
     self.holding = holding
     self.refuse = refuse
     sourceCount = Atomic(configuration.sourceCount)
@@ -92,6 +98,9 @@ public final class XIVEDevice: PagedDevice {
     watched = WatchTable(count: count)
     changed = ChangeSet(count: count)
   }
+
+  /// Who makes the records of its requests.
+  public var tracer: (any RequestTracer)? { trace }
 
   /// The device page's size in bytes: 4,096 or 65,536.
   public var pageByteCount: Int { Int(map.pageByteCount) }
@@ -157,9 +166,17 @@ public final class XIVEDevice: PagedDevice {
   /// - Returns: the value that a load gives.
   @discardableResult
   func perform(_ event: SourceEvent, on lisn: LISN) -> UInt64 {
-    let value = mayEnd(event, lisn) ? end(event, lisn) : engine.perform(event, on: lisn)
+    let value = mayEnd(event, lisn) ? end(event, lisn) : act(event, on: lisn).value
     if event != .get { refresh(lisn) }
     return value
+  }
+
+  /// Performs one event on a source's own state, and forwards what follows.
+  func act(_ event: SourceEvent, on lisn: LISN) -> SourceOutcome {
+    let step = engine.cells.step(event, on: lisn)
+    if trace.isOn { trace.performed(event, step, on: lisn) }
+    if step.outcome.forwards { events.forward(lisn) }
+    return step.outcome
   }
 
   /// Has the mapped pages of a source given new bytes.

@@ -68,7 +68,16 @@ public struct SourceCells: @unchecked Sendable {
   ///   - lisn: a source in the table.
   /// - Returns: the loaded value and whether the router must hear of it.
   public func perform(_ event: SourceEvent, on lisn: LISN) -> SourceOutcome {
-    perform(event, Int(lisn.rawValue))
+    step(event, on: lisn).outcome
+  }
+
+  /// Performs one event on one source, and tells from which state it led to which.
+  /// - Parameters:
+  ///   - event: what happens.
+  ///   - lisn: a source in the table.
+  /// - Returns: what ``perform(_:on:)-(_,LISN)`` gives, and the states.
+  public func step(_ event: SourceEvent, on lisn: LISN) -> SourceStep {
+    step(event, Int(lisn.rawValue))
   }
 
   /// Performs one event on a PHB's interrupt, where the cells are those of a PHB.
@@ -77,23 +86,34 @@ public struct SourceCells: @unchecked Sendable {
   ///   - irq: an interrupt in the table.
   /// - Returns: the loaded value and whether an event leaves the PHB.
   public func perform(_ event: SourceEvent, on irq: HardwareIRQ) -> SourceOutcome {
-    perform(event, Int(irq.rawValue))
+    step(event, on: irq).outcome
+  }
+
+  /// Performs one event on a PHB's interrupt, and tells from which state it led to which.
+  /// - Parameters:
+  ///   - event: what happens.
+  ///   - irq: an interrupt in the table.
+  /// - Returns: what ``perform(_:on:)-(_,HardwareIRQ)`` gives, and the states.
+  public func step(_ event: SourceEvent, on irq: HardwareIRQ) -> SourceStep {
+    step(event, Int(irq.rawValue))
   }
 
   private func state(_ index: Int) -> SourceState {
     unsafe SourceState(rawValue: cell(index).pointee.load(ordering: .sequentiallyConsistent))
   }
 
-  private func perform(_ event: SourceEvent, _ index: Int) -> SourceOutcome {
+  private func step(_ event: SourceEvent, _ index: Int) -> SourceStep {
     let cell = unsafe cell(index)
     var seen = unsafe cell.pointee.load(ordering: .acquiring)
     while true {
-      var state = SourceState(rawValue: seen)
+      let before = SourceState(rawValue: seen)
+      var state = before
       let outcome = state.perform(event)
-      if event == .get { return outcome }
+      let step = SourceStep(outcome: outcome, before: before, after: state)
+      if event == .get { return step }
       let (done, actual) = unsafe cell.pointee.weakCompareExchange(
         expected: seen, desired: state.rawValue, ordering: .sequentiallyConsistent)
-      if done { return outcome }
+      if done { return step }
       seen = actual
     }
   }
@@ -103,4 +123,14 @@ public struct SourceCells: @unchecked Sendable {
     precondition(index < count, "source number beyond the table")
     return unsafe cells + (index & (Self.lanes - 1)) * stride + index / Self.lanes
   }
+}
+
+/// One event on one source: what it did, and from which state it led to which.
+public struct SourceStep: Hashable, Sendable {
+  /// What it did.
+  public let outcome: SourceOutcome
+  /// The state that it found.
+  public let before: SourceState
+  /// The state that it left.
+  public let after: SourceState
 }

@@ -42,7 +42,7 @@ final class KernelSide {
     session = try Session(context, at: "/dev/fd/\(ends[1])", name: "test")
     try OwnedDescriptor.makeNonblocking(ends[1])
     try OwnedDescriptor.makeNonblocking(ends[0])
-    worker = Worker(session, device, notifier, WaitingRequests(threadCount: 2), nil)
+    worker = Worker(session, device, notifier, WaitingRequests(threadCount: 2))
   }
 
   /// Sends a message and lets the worker handle it.
@@ -54,7 +54,7 @@ final class KernelSide {
     precondition(sent == message.count, "not sent: \(errno)")
     guard worker.receive() == .request else { return (false, []) }
     var mayBlock = false
-    worker.handle { mayBlock = true }
+    worker.handle(waitingSince: nil) { mayBlock = true }
     return (mayBlock, answers())
   }
 

@@ -72,6 +72,17 @@ int csystem_seals(int fd);
 /// Whether a file lies in memory of huge pages from the pool (hugetlbfs): 1 or 0, or a negative error number.
 int csystem_is_in_huge_pages(int fd);
 
+// Threads
+enum { CSYSTEM_THREAD_SLOTS = 64 };
+/// A number that no other living thread of this process has, below CSYSTEM_THREAD_SLOTS; -1 when all are taken.
+/// The same in each call; free again when the thread ends.
+int csystem_thread_slot(void);
+/// The calling thread's number, as gettid() gives it, without a system call after the first time.
+uint32_t csystem_thread_id(void);
+/// Looks up the process of a thread, and the thread's name. Neither allocates nor touches the process's memory.
+/// -1 when there is no such thread.
+int csystem_task(uint32_t thread, uint32_t *process, char name[16]);
+
 // Waiting
 int csystem_eventfd(void);
 void csystem_signal_eventfd(int fd);

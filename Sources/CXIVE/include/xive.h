@@ -707,7 +707,8 @@ XIVE_ASSERT_SIZE(struct xive_info_trace, 112);
 #define XIVE_TRACE_FENCE 11u
 /// A source, or a PHB's interrupt, was triggered; PQ before and after.
 #define XIVE_TRACE_TRIGGER 12u
-/// An event left the source `number`; or, with XIVE_TRACE_TO_HOST, a PHB's interrupt that serves none.
+/// An event left the source `number`; `value` is its EAS. Or, with XIVE_TRACE_TO_HOST, a PHB's interrupt that
+/// serves none.
 #define XIVE_TRACE_FORWARD 13u
 /// An interrupt was ended; PQ before and after; `value` is what a load gives, 1 when an event went on.
 #define XIVE_TRACE_EOI 14u
@@ -778,7 +779,7 @@ XIVE_ASSERT_SIZE(struct xive_info_trace, 112);
 #define XIVE_TRACE_RECLAIM 7u
 /// Nobody touched it: the server filled it at the end of a map or an unmap.
 #define XIVE_TRACE_PREFAULT 8u
-/// The kernel asks twice before it raises one SIGBUS: this is the second time.
+/// The kernel asks more than once before it raises one SIGBUS: this is not the time that counts.
 #define XIVE_TRACE_AGAIN 9u
 /// It was filled before records were made, or more pages were than are remembered.
 #define XIVE_TRACE_UNKNOWN 15u

@@ -43,34 +43,35 @@ struct DemoCommand: ParsableCommand {
   func validate() throws { try GuestCommand.validate(events: events) }
 
   func run() throws {
-    let faults = FaultLog()
     var stage = DemoStage()
     let device = try makeDevice()
-    let host = try reporting { try DemoHost(device, faults) }
+    let host = try reporting { try DemoHost(device) }
+    var faults = try reporting { try FaultLog(host.path) }
+    _ = try reporting { try faults.take() }
     stage.title("A device file: \(host.path)")
     try reporting { try showMap(host.path) }
 
     stage.title("A Swift consumer, in a process of its own")
     stage.run(Program.own, ["consumer", host.path, "\(Self.lisn)", "\(Self.hole)"])
-    stage.show(faults.take(), device)
+    stage.show(try reporting { try faults.take() }, device.map)
 
     if let consumer {
       stage.title("A C consumer, built with nothing but xive.h and cc")
       // The hole of before exists now; its neighbour is the next.
       let next = LISN(rawValue: Self.hole.rawValue + 1)
       stage.run(consumer, [host.path, "\(Self.lisn)", "--hole", "\(next)"])
-      stage.show(faults.take(), device)
+      stage.show(try reporting { try faults.take() }, device.map)
     }
     stage.title("QEMU, unmodified: memory-backend-file and ivshmem-plain")
     if let qemu = Program.find("qemu-system-x86_64") {
       stage.expect(QEMUConsumer.run(qemu, host.path, device.map))
-      stage.show(faults.take(), device)
+      stage.show(try reporting { try faults.take() }, device.map)
     } else {
       stage.note("skipped: qemu-system-x86_64 is not installed: apt-get install qemu-system-x86")
     }
     stage.title("Hot-plug: devices come and go under a VMM, in a process of its own")
     stage.run(Program.own, ["vmm", host.path, "\(Self.plugged)"])
-    stage.showFillCount(faults.take())
+    stage.showFillCount(try reporting { try faults.take() })
     stage.title("Interrupts: four vCPUs handle them as Linux does, in a process of its own")
     stage.run(
       Program.own, ["guest", host.path, "--events", "\(events)"], within: 30_000 + events)
@@ -81,7 +82,6 @@ struct DemoCommand: ParsableCommand {
     stage.title("Saved to a file, and restored from it")
     let file = host.path + ".state"
     for verb in ["save", "restore"] { stage.run(Program.own, [verb, host.path, file]) }
-    _ = faults.take()
     stage.title("Summary")
     try reporting { try showCounters(host.path) }
     host.stop()

@@ -14,14 +14,13 @@ final class DemoHost {
   private let finished: SharedEvent
   private let threads = ThreadGroup()
 
-  init(_ device: XIVEDevice, _ observer: any RequestObserver) throws {
+  init(_ device: XIVEDevice) throws {
     StopSignals.block()
     place = try TemporaryPlace("xive")
     let directory = place.path
     path = directory + "/xive"
     var options = DeviceFile.Options()
     options.name = "xive"
-    options.observer = observer
     options.watchdog = try Watchdog()
     file = try DeviceFile(
       serving: device, at: path, options: options, logger: Logger(label: "xive"))

@@ -1,7 +1,5 @@
-internal import DeviceFile
-internal import Synchronization
 internal import SystemCalls
-internal import XIVEDevice
+internal import TraceRecords
 internal import XIVEModel
 
 /// Where the demo shows things, and counts what did not go as expected.
@@ -43,8 +41,8 @@ struct DemoStage {
   }
 
   /// Shows the faults that the server resolved meanwhile.
-  func show(_ fills: [AnsweredRequest], _ device: XIVEDevice) {
-    let rows = fills.prefix(16).map { Self.row($0, device) }
+  func show(_ fills: [TraceRecord], _ map: DeviceMap) {
+    let rows = fills.prefix(16).map { Self.row($0, map) }
     print("\n  faults resolved:")
     let head = ["  offset", "page", "backing", "generation", "KiB", "us"]
     print(table([head] + rows, rightAligned: [3, 4, 5]))
@@ -53,32 +51,29 @@ struct DemoStage {
   }
 
   /// Says how many pages were filled, where what served them has changed since.
-  func showFillCount(_ fills: [AnsweredRequest]) {
+  func showFillCount(_ fills: [TraceRecord]) {
     note("\(fills.count) faults resolved; what a zap took away was filled anew at the next touch")
     flushOutput()
   }
 
-  private static func row(_ fill: AnsweredRequest, _ device: XIVEDevice) -> [String] {
-    let target = device.map.target(at: fill.offset)
-    let (backing, generation) = backing(of: target, fill.succeeded, device)
-    let tenths = (fill.nanoseconds + 50) / 100
+  private static func row(_ fill: TraceRecord, _ map: DeviceMap) -> [String] {
+    let offset = fill.offset ?? 0
+    let tenths = (fill.serviceTime + 50) / 100
+    let isKnown = fill.backing == .ipi || fill.backing == .phb
     return [
-      "  " + hexadecimal(fill.offset, digits: 11), target?.description ?? "-", backing, generation,
-      "\(fill.byteCount / 1_024)", "\(tenths / 10).\(tenths % 10)",
+      "  " + hexadecimal(offset, digits: 11), map.target(at: offset)?.description ?? "-",
+      backing(of: fill), isKnown ? "\(fill.generation)" : "-", "\(fill.value / 1_024)",
+      "\(tenths / 10).\(tenths % 10)",
     ]
   }
 
-  private static func backing(of target: PageTarget?, _ succeeded: Bool, _ device: XIVEDevice)
-    -> (String, String)
-  {
-    guard succeeded else { return ("none: SIGBUS", "-") }
-    guard case .esb(let lisn, _) = target, let word = device.backingWord(of: lisn) else {
-      return ("TIMA", "-")
-    }
-    switch word.backing {
-    case .phb(let phb, let irq):
-      return ("PHB \(phb.rawValue) irq \(irq.rawValue)", "\(word.generation)")
-    default: return ("IPI", "\(word.generation)")
+  private static func backing(of fill: TraceRecord) -> String {
+    guard fill.result == .ok else { return "none: SIGBUS" }
+    switch fill.backing {
+    case .phb: return fill.hardware.map { "PHB \($0.phb) irq \($0.irq)" } ?? "PHB"
+    case .ipi: return "IPI"
+    case .end: return "END"
+    case .tima, nil: return "TIMA"
     }
   }
 }
@@ -91,23 +86,5 @@ struct Check: Hashable {
   init(_ isMet: Bool, _ text: String) {
     self.isMet = isMet
     self.text = text
-  }
-}
-
-/// Collects the page fills that the server answered; of all else there are millions.
-final class FaultLog: RequestObserver {
-  private let requests = Mutex<[AnsweredRequest]>([])
-
-  func answered(_ request: AnsweredRequest) {
-    guard request.kind == .fill else { return }
-    requests.withLock { $0.append(request) }
-  }
-
-  /// Takes out what has been collected.
-  func take() -> [AnsweredRequest] {
-    requests.withLock { requests in
-      defer { requests = [] }
-      return requests
-    }
   }
 }

@@ -36,6 +36,8 @@ struct AttributePayload {
   }
 
   private(set) var place: Place
+  /// The first eight bytes of what was read or written, for those who follow.
+  private(set) var head: UInt64 = 0
   let caller: any Caller
 
   init(_ place: Place, of caller: any Caller) {
@@ -45,7 +47,7 @@ struct AttributePayload {
 
   /// Reads a value of a type from its first byte, in the machine's byte order.
   /// - Throws: `EFAULT` for memory that cannot be read; `EINVAL` for an inline value that is longer than its type.
-  func read<Value: BitwiseCopyable>(_ type: Value.Type) throws(DeviceError) -> Value {
+  mutating func read<Value: BitwiseCopyable>(_ type: Value.Type) throws(DeviceError) -> Value {
     let size = MemoryLayout<Value>.size
     let bytes: [UInt8]
     switch place {
@@ -57,6 +59,7 @@ struct AttributePayload {
       }
       bytes = data
     }
+    head = bytes.head
     return bytes.value(at: 0)
   }
 
@@ -64,6 +67,7 @@ struct AttributePayload {
   /// - Throws: `EFAULT` for memory that cannot be written.
   mutating func write<Value: BitwiseCopyable>(_ value: Value) throws(DeviceError) {
     let bytes = unsafe withUnsafeBytes(of: value) { unsafe [UInt8]($0) }
+    head = bytes.head
     switch place {
     case .pointer(let address): try caller.write(bytes, at: address)
     case .inline(let data):
@@ -74,6 +78,11 @@ struct AttributePayload {
 }
 
 extension [UInt8] {
+  /// The first eight bytes, zeros behind the end, in the machine's byte order.
+  var head: UInt64 {
+    count >= 8 ? value(at: 0) : (self + [UInt8](repeating: 0, count: 8)).value(at: 0)
+  }
+
   /// Reads a value at a byte offset, in the machine's byte order.
   /// - Precondition: the array holds all of it.
   func value<Value: BitwiseCopyable>(at offset: Int) -> Value {

@@ -7,7 +7,7 @@ struct InfoGroup: AttributeGroup {
   unowned let device: XIVEDevice
 
   func has(_ attribute: UInt64) -> Bool {
-    attribute <= UInt64(XIVE_INFO_INJECTION)
+    attribute <= UInt64(XIVE_INFO_TRACE)
   }
 
   func get(_ attribute: UInt64, _ payload: inout AttributePayload) throws(DeviceError) {
@@ -17,6 +17,7 @@ struct InfoGroup: AttributeGroup {
     case UInt64(XIVE_INFO_DELIVERY): try payload.write(delivery)
     case UInt64(XIVE_INFO_GUEST_ERRORS): try payload.write(device.watch.guestErrors.info)
     case UInt64(XIVE_INFO_INJECTION): try payload.write(injection)
+    case UInt64(XIVE_INFO_TRACE): try payload.write(device.traceInfo)
     default: throw .noSuchAttribute
     }
   }

@@ -13,6 +13,18 @@ extension XIVEDevice {
   /// - Throws: the attribute's error; ``/PagedDevice/DeviceError/unknownRequest`` for any other number.
   public func control(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
     defer { tellRefusals() }
+    guard trace.isOn else { return try handle(&request) }
+    do {
+      let result = try handle(&request)
+      trace.handled(request, nil)
+      return result
+    } catch {
+      trace.handled(request, error)
+      throw error
+    }
+  }
+
+  private func handle(_ request: inout ControlRequest) throws(DeviceError) -> Int32 {
     switch request.number {
     case AttributeRequest.kvmSet: try pointerAttribute(&request, .set)
     case AttributeRequest.kvmGet: try pointerAttribute(&request, .get)
@@ -69,6 +81,7 @@ extension XIVEDevice {
     guard request.input.count == AttributeRequest.kvmByteCount else { throw .invalid }
     var payload = AttributePayload(
       .pointer(request.input.value(at: 16)), of: request.caller)
+    defer { if trace.isOn { trace.noteValue(payload.head) } }
     do {
       request.invalidation = try perform(
         verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
@@ -86,6 +99,7 @@ extension XIVEDevice {
     let header = request.input[..<AttributeRequest.inlineHeader]
     var payload = AttributePayload(
       .inline(Array(request.input[header.endIndex...])), of: request.caller)
+    defer { if trace.isOn { trace.noteValue(payload.head) } }
     request.invalidation = try perform(
       verb, request.input.value(at: 4), request.input.value(at: 8), &payload, request.opener)
     guard case .inline(let data) = payload.place else { return }
@@ -134,7 +148,7 @@ extension XIVEDevice {
 /// KVM's request numbers, which `_IOW` hides from Swift.
 ///
 /// Source: Linux `include/uapi/linux/kvm.h`, `KVM_SET_DEVICE_ATTR` and its neighbours.
-private enum AttributeRequest {
+enum AttributeRequest {
   static let kvmSet: UInt32 = 0x4018_aee1
   static let kvmGet: UInt32 = 0x4018_aee2
   static let kvmHas: UInt32 = 0x4018_aee3

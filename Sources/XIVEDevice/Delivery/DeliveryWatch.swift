@@ -25,9 +25,14 @@ final class DeliveryWatch: DeliveryObserver {
   let waiters: LockedTable<PollWaker?>
   let guestErrors = GuestErrorCounters()
   private let link: HostLink
+  private let trace: DeviceTracer
   private let tell: (@Sendable (GuestError) -> Void)?
 
-  init(serverCount: Int, _ link: HostLink, onGuestError tell: (@Sendable (GuestError) -> Void)?) {
+  init(
+    serverCount: Int, _ link: HostLink, _ trace: DeviceTracer,
+    onGuestError tell: (@Sendable (GuestError) -> Void)?
+  ) {
+    self.trace = trace
     rings = AtomicTable(count: serverCount, repeating: TIMA().os.osView)
     nobody = serverCount
     watchedTIMAs = WatchTable(count: serverCount + 1)
@@ -51,6 +56,9 @@ final class DeliveryWatch: DeliveryObserver {
   }
 
   func lineRaised(_ server: Server) {
+    if trace.isOn {
+      trace.notified(server, rings[Int(server.rawValue)].load(ordering: .sequentiallyConsistent))
+    }
     let waker = waiters.withLock(Int(server.rawValue)) { waker in
       defer { waker = nil }
       return waker
@@ -74,6 +82,7 @@ final class DeliveryWatch: DeliveryObserver {
 
   func guestErred(_ error: GuestError) {
     guestErrors.add(error)
+    if trace.isOn { trace.guestErred(error) }
     tell?(error)
   }
 

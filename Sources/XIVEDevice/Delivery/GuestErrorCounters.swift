@@ -36,7 +36,7 @@ struct GuestErrorCounters: ~Copyable, Sendable {
 
 extension GuestError {
   /// Its place in the order of `struct xive_info_guest_errors`.
-  fileprivate var kind: Int {
+  var kind: Int {
     switch self {
     case .absentPage: 0
     case .esbOperation: 1

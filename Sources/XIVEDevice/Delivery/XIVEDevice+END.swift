@@ -7,6 +7,7 @@ extension XIVEDevice {
   func load(
     at offset: UInt64, of index: ENDIndex, _ half: ENDHalf, by opener: Opener
   ) throws(DeviceError) -> UInt64? {
+    if trace.isOn { trace.note(signature(of: index, half, at: offset)) }
     let operation = ESBOperation.load(at: offset, of: .management)
     var value: UInt64?
     if opener.isWritable || operation == .get {
@@ -14,7 +15,7 @@ extension XIVEDevice {
     } else if watch.pq(of: index, half) != nil {
       throw .badDescriptor
     }
-    if value == nil { watch.guestErred(.absentPage(offset)) }
+    if value == nil { drop(.absentPage(offset), at: offset) }
     return value
   }
 
@@ -57,7 +58,7 @@ extension XIVEDevice {
     }
   }
 
-  private func signature(of index: ENDIndex, _ half: ENDHalf, at start: UInt64) -> PageSignature {
+  func signature(of index: ENDIndex, _ half: ENDHalf, at start: UInt64) -> PageSignature {
     var signature = PageSignature(backing: .end, deviceOffset: start)
     signature.half = half.rawValue
     signature.hardwareIRQ = index.rawValue

@@ -17,8 +17,9 @@ extension XIVEDevice {
   func load(
     at offset: UInt64, byteCount: Int, ofTIMA server: Server, _ view: TIMAView, by opener: Opener
   ) throws(DeviceError) -> UInt64? {
+    if trace.isOn { trace.note(signature(ofTIMA: server, view, at: offset)) }
     guard let operation = TIMAOperation.load(at: offset, byteCount: byteCount, view: view) else {
-      watch.guestErred(.timaAccess(server))
+      drop(.timaAccess(server), at: offset)
       return nil
     }
     guard opener.isWritable || !operation.hasEffect else { throw .badDescriptor }
@@ -29,8 +30,9 @@ extension XIVEDevice {
   func store(
     _ value: UInt64, at offset: UInt64, byteCount: Int, inTIMA server: Server, _ view: TIMAView
   ) {
+    if trace.isOn { trace.note(signature(ofTIMA: server, view, at: offset)) }
     guard let operation = TIMAOperation.store(at: offset, byteCount: byteCount, view: view) else {
-      return watch.guestErred(.timaAccess(server))
+      return drop(.timaAccess(server), at: offset)
     }
     router.presenter.store(value, operation, of: server)
   }
@@ -75,9 +77,11 @@ extension XIVEDevice {
   }
 
   /// The identity of a vCPU's TIMA page.
-  func signature(ofTIMA server: Server, at start: UInt64) -> PageSignature {
+  func signature(
+    ofTIMA server: Server, _ view: TIMAView = .os, at start: UInt64
+  ) -> PageSignature {
     var signature = PageSignature(backing: .tima, deviceOffset: start)
-    signature.half = TIMAView.os.rawValue
+    signature.half = view.rawValue
     signature.hardwareIRQ = server.rawValue
     signature.generation = UInt64(
       connectCounts[Int(server.rawValue)].load(ordering: .sequentiallyConsistent))

@@ -34,6 +34,7 @@ extension XIVEDevice {
   /// - Returns: the TIMA pages of its vCPU; nil when it had none.
   public func closed(_ opener: Opener) -> Invalidation? {
     deassignAll(of: opener)
+    closeTrace(of: opener)
     let server = delivery.withLock { state -> Server? in
       state.waiters[opener.id] = nil
       guard let server = state.servers.removeValue(forKey: opener.id) else { return nil }
@@ -45,10 +46,11 @@ extension XIVEDevice {
     return server.map { timaInvalidation($0) }
   }
 
-  /// Whether the connected vCPU has an interrupt to take; a descriptor that is not connected never has.
+  /// Whether the connected vCPU has an interrupt to take; on a descriptor that is not connected, whether there are
+  /// trace records that it has not read.
   /// - Parameters:
   ///   - opener: the descriptor.
-  ///   - waker: woken when it has.
+  ///   - waker: woken when there is something.
   /// - Returns: whether it has now.
   public func isReadable(_ opener: Opener, orWake waker: PollWaker) -> Bool {
     if let server = gate.pass(stripe: Int(opener.id & 15), { connections[opener] }) {
@@ -62,7 +64,7 @@ extension XIVEDevice {
       }
       return server
     }
-    return server.map { isReadable($0, orWake: waker) } ?? false
+    return server.map { isReadable($0, orWake: waker) } ?? hasTrace(for: opener, orWake: waker)
   }
 
   private func isReadable(_ server: Server, orWake waker: PollWaker) -> Bool {
@@ -75,6 +77,6 @@ extension XIVEDevice {
   private func timaInvalidation(_ server: Server) -> Invalidation {
     let pages = [PageTarget.connectedTIMA(.os), .tima(server, .os)].map { map.offset(of: $0) }
     counters.zaps.add(UInt64(pages.count), stripe: 0)
-    return Invalidation(pages.map { $0..<$0 + map.pageByteCount })
+    return Invalidation(pages.map { $0..<$0 + map.pageByteCount }, reason: .vcpu)
   }
 }

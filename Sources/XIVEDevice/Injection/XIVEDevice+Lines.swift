@@ -24,8 +24,7 @@ extension XIVEDevice {
         counters.refusedInjections.add(1, stripe: stripe)
         return nil
       }
-      let forwards = engine.cells.perform(event, on: lisn).forwards
-      if forwards { events.forward(lisn) }
+      let forwards = act(event, on: lisn).forwards
       refresh(lisn)
       return forwards
     }
@@ -65,12 +64,12 @@ extension XIVEDevice {
       let pq = engine.cells.state(of: lisn).pq
       let isPending = pq == .pending || pq == .queued
       guard isPending || event == .endOfInterrupt && pq == .reset else {
-        return (engine.perform(event, on: lisn), [])
+        return (act(event, on: lisn).value, [])
       }
       let sharing = state.sharing(lisn)
       for irqfd in sharing { irqfd.isHolding = false }
       perform(.lower, on: lisn)
-      return (engine.perform(event, on: lisn), sharing.compactMap(\.resample))
+      return (act(event, on: lisn).value, sharing.compactMap(\.resample))
     }
     for event in told { event.raise() }
     counters.resampled.add(UInt64(told.count), stripe: Int(lisn.rawValue))

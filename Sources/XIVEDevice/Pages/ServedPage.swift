@@ -111,16 +111,18 @@ extension XIVEDevice {
   /// Performs an event on a PHB's interrupt: what leaves it goes to the source that it serves, or to the host.
   @discardableResult
   func perform(_ event: SourceEvent, on irq: HardwareIRQ, of phb: PHB) -> UInt64 {
-    let outcome = phb.cells.perform(event, on: irq)
-    if outcome.forwards {
+    let step = phb.cells.step(event, on: irq)
+    if trace.isOn { trace.performed(event, step, on: irq, of: phb) }
+    if step.outcome.forwards {
       if let lisn = phb.lisn(servedBy: irq) {
         events.forward(lisn)
       } else {
         counters.hostEvents.add(1, stripe: Int(irq.rawValue))
+        if trace.isOn { trace.wentToHost(irq, of: phb) }
       }
     }
     if event != .get { refresh(irq, of: phb) }
-    return outcome.value
+    return step.outcome.value
   }
 
   /// Has the mapped pages of a PHB's interrupt given new bytes: its own, and those of the source that it serves.

@@ -19,6 +19,9 @@ extension XIVEDevice {
     throws(DeviceError)
   {
     if let place = stateOffset(offset) { return try loadState(at: place, into: &bytes) }
+    if offset >= Region.trace.start {
+      return try loadTrace(at: offset - Region.trace.start, into: &bytes, by: opener)
+    }
     let target = try target(at: offset, byteCount: bytes.byteCount)
     let byteCount = bytes.byteCount
     let value =
@@ -29,13 +32,14 @@ extension XIVEDevice {
           return try load(at: offset, of: ENDIndex(rawValue: index), half, by: opener)
         case .connectedTIMA, .tima:
           guard let (server, view) = server(of: target, for: opener) else {
-            watch.guestErred(.absentPage(offset))
+            drop(.absentPage(offset), at: offset)
             return nil
           }
           return try load(
             at: offset, byteCount: byteCount, ofTIMA: server, view, by: opener)
         }
       } ?? .max
+    if trace.isOn { trace.noteValue(value) }
     counters.exactLoads.add(1, stripe: stripe(of: offset, by: opener))
     for index in 0..<bytes.byteCount {
       let shift = UInt64(bytes.byteCount - 1 - index) * 8
@@ -64,13 +68,17 @@ extension XIVEDevice {
     let target = try target(at: offset, byteCount: bytes.byteCount)
     guard opener.isWritable else { throw .badDescriptor }
     let value = bytes.bigEndianValue
+    if trace.isOn { trace.noteValue(value) }
     gate.pass(stripe: stripe(of: offset, by: opener)) {
       switch target {
       case .esb, .phb: store(at: offset, to: target)
-      case .end(let index, _): watch.guestErred(.endStore(ENDIndex(rawValue: index)))
+      case .end(let index, let half):
+        let index = ENDIndex(rawValue: index)
+        if trace.isOn { trace.note(signature(of: index, half, at: offset)) }
+        drop(.endStore(index), at: offset)
       case .connectedTIMA, .tima:
         guard let (server, view) = server(of: target, for: opener) else {
-          return watch.guestErred(.absentPage(offset))
+          return drop(.absentPage(offset), at: offset)
         }
         store(value, at: offset, byteCount: bytes.byteCount, inTIMA: server, view)
       }
@@ -83,10 +91,13 @@ extension XIVEDevice {
   private func load(
     at offset: UInt64, of target: PageTarget, by opener: Opener
   ) throws(DeviceError) -> UInt64? {
-    guard let page = served(target),
-      let event = event(for: .load(at: offset, of: page.half), on: page)
-    else {
-      countDropped(target, at: offset)
+    guard let page = served(target) else {
+      drop(.absentPage(offset), at: offset)
+      return nil
+    }
+    if trace.isOn { trace.note(page.signature(at: offset)) }
+    guard let event = event(for: .load(at: offset, of: page.half), on: page) else {
+      countDropped(page, at: offset)
       return nil
     }
     guard event == .get || opener.isWritable else { throw .badDescriptor }
@@ -95,16 +106,23 @@ extension XIVEDevice {
 
   /// Performs a store on an ESB page. Inside the gate.
   private func store(at offset: UInt64, to target: PageTarget) {
-    guard let page = served(target),
-      let event = event(for: .store(at: offset, of: page.half), on: page)
-    else { return countDropped(target, at: offset) }
+    guard let page = served(target) else { return drop(.absentPage(offset), at: offset) }
+    if trace.isOn { trace.note(page.signature(at: offset)) }
+    guard let event = event(for: .store(at: offset, of: page.half), on: page) else {
+      return countDropped(page, at: offset)
+    }
     perform(event, on: page)
   }
 
   /// Counts an access to an ESB page that came to nothing. Inside the gate.
-  private func countDropped(_ target: PageTarget, at offset: UInt64) {
-    let isPresent = served(target).map { pq(of: $0) != nil } ?? false
-    watch.guestErred(isPresent ? .esbOperation(offset) : .absentPage(offset))
+  private func countDropped(_ page: ServedPage, at offset: UInt64) {
+    drop(pq(of: page) == nil ? .absentPage(offset) : .esbOperation(offset), at: offset)
+  }
+
+  /// Counts an access that came to nothing, and tells those who follow it why. Inside the gate.
+  func drop(_ error: GuestError, at offset: UInt64) {
+    watch.guestErred(error)
+    if trace.isOn { trace.noteAbsence(absence(at: offset, after: error)) }
   }
 
   /// A number that differs between pages, for counters and the gate; for a vCPU's own TIMA between descriptors, for

@@ -17,6 +17,7 @@ extension XIVEDevice {
       return image
     } catch {
       counters.refusedFills.add(1, stripe: 0)
+      if trace.isOn { trace.noteAbsence(absence(at: offset, after: nil)) }
       throw error
     }
   }
@@ -31,16 +32,28 @@ extension XIVEDevice {
         let server = try mappedTIMA(target)
         let window: ESBWindow = target == .connectedTIMA(.os) ? .kernel : .esb
         watch.watchedTIMAs.watch(watch.place(of: server), WatchedPart(window, part: part))
+        if trace.isOn {
+          trace.note(
+            server.map { signature(ofTIMA: $0, at: start) }
+              ?? PageSignature(unconnected: .os, at: start))
+        }
         return image(ofTIMA: server, at: start)
       case .end(let index, let half):
-        return try image(of: ENDIndex(rawValue: index), half, at: start, part: part)
+        let index = ENDIndex(rawValue: index)
+        if trace.isOn { trace.note(signature(of: index, half, at: start)) }
+        return try image(of: index, half, at: start, part: part)
       case .esb, .phb: break
       }
       guard let page = served(target) else { throw PageFault() }
-      let tail = page.signature(at: start).tail
-      guard page.half == .management else { return PageImage(body: images.blank, tail: tail) }
+      let identity = page.signature(at: start)
+      guard page.half == .management else {
+        if trace.isOn { trace.note(identity) }
+        return PageImage(body: images.blank, tail: identity.tail)
+      }
       watch(page, at: offset, part: part)
-      return PageImage(body: images.management(pq(of: page)), tail: tail)
+      let pq = pq(of: page)
+      if trace.isOn { trace.note(identity, showing: pq) }
+      return PageImage(body: images.management(pq), tail: identity.tail)
     }
   }
 

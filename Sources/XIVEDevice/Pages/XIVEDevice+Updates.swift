@@ -10,6 +10,7 @@ extension XIVEDevice {
     changedPHBs.drain { updatePHB(PHBIndex(rawValue: UInt16($0)), deliver) }
     updateTIMAs(deliver)
     updateENDs(deliver)
+    wakeTraceReaders()
   }
 
   /// Brings the mapped pages of a source up to date, as what serves them now wants it.

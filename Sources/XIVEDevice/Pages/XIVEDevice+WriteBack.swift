@@ -43,12 +43,19 @@ extension XIVEDevice {
     let slots = ledger.stores(
       in: image, at: WriteBackLedger.Key(offset: offset, generation: page.generation),
       tail: page.signature(at: start).tail, isTrigger: page.half == .trigger, since: round)
+    if trace.isOn { trace.note(page.signature(at: start)) }
     for slot in slots {
       counters.mappedStores.add(1, stripe: stripe(of: offset))
+      let place = offset + UInt64(slot) * 8
       if let event = event(for: .store(at: UInt64(slot) * 8, of: page.half), on: page) {
         perform(event, on: page)
       } else {
-        watch.guestErred(.esbOperation(offset + UInt64(slot) * 8))
+        drop(.esbOperation(place), at: place)
+      }
+      if trace.isOn {
+        trace.stored(
+          unsafe image.unsafeLoadUnaligned(fromByteOffset: slot * 8, as: UInt64.self).bigEndian,
+          at: place)
       }
     }
     // A store into the PQ window is no operation, but it has covered what consumers read there.

@@ -25,11 +25,17 @@ final class Transition: @unchecked Sendable {
   let isRemoval: Bool
   /// Further sources whose pages are dropped with those of the steps, for they may still be the PHB's.
   let others: [LISN]
+  /// Who asked for it; nil while nobody follows.
+  let origin: TraceOrigin?
   // @unchecked Sendable: the hot-plug lock guards it.
   /// The sources of which another change has settled the step before this one came to its end.
   var settledEarly: Set<LISN> = []
 
-  init(_ kind: Kind, _ steps: [Step], _ phb: PHB, isRemoval: Bool = false, others: [LISN] = []) {
+  init(
+    _ kind: Kind, _ steps: [Step], _ phb: PHB, isRemoval: Bool = false, others: [LISN] = [],
+    origin: TraceOrigin? = nil
+  ) {
+    self.origin = origin
     self.kind = kind
     self.steps = steps
     self.phb = phb

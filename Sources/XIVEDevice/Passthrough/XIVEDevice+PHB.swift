@@ -22,6 +22,7 @@ extension XIVEDevice {
       guard try nextGeneration(of: index, generations) == generation else { throw .exists }
       phbs.add(phb)
       generations[index] = generation
+      if trace.isOn { trace.plugged(phb) }
     }
   }
 
@@ -49,7 +50,8 @@ extension XIVEDevice {
       let leaving = transitions.withLock { list in
         list.filter { $0.phb === phb }.flatMap { $0.steps.map(\.lisn) }
       }
-      return begin(Transition(.unmap, steps, phb, isRemoval: true, others: leaving))
+      return begin(
+        Transition(.unmap, steps, phb, isRemoval: true, others: leaving, origin: trace.originIfOn))
     }
     return invalidation(transition, prefault: false)
   }
@@ -118,6 +120,7 @@ extension XIVEDevice {
       }
     }
     for irq in found.irqs { refresh(irq, of: found) }
+    if trace.isOn { trace.fenced(found, operation == .fence) }
     return Invalidation([])
   }
 }

@@ -27,7 +27,7 @@ extension XIVEDevice {
         return Transition.Step(
           lisn: lisn, old: old, new: old.next(.phb(phb.index, irq)), irq: irq)
       }
-      return begin(Transition(.map, steps, phb))
+      return begin(Transition(.map, steps, phb, origin: trace.originIfOn))
     }
     return invalidation(transition, prefault: prefault)
   }
@@ -53,7 +53,7 @@ extension XIVEDevice {
         guard old.backing == .phb(phb.index, irq) else { throw .notFound }
         return Transition.Step(lisn: lisn, old: old, new: old.next(.ipi), irq: irq)
       }
-      return begin(Transition(.unmap, steps, phb))
+      return begin(Transition(.unmap, steps, phb, origin: trace.originIfOn))
     }
     return invalidation(transition, prefault: prefault)
   }
@@ -114,6 +114,7 @@ extension XIVEDevice {
       watched.forget(Int(step.lisn.rawValue))
       refresh(step.irq, of: phb)
     }
+    if trace.isOn { trace.published(transition) }
     // Accesses that found the old backing have taken effect when this returns.
     gate.drain()
   }
@@ -154,6 +155,7 @@ extension XIVEDevice {
     }
     transitions.withLock { list in list.removeAll { $0 === transition } }
     ledger.forget { key in self.isGone(key, with: transition) }
+    if trace.isOn { trace.ended(transition) }
     guard transition.isRemoval else { return }
     // Under the lock, for whoever holds it looks the PHB up outside the gate.
     hotplug.withLock { _ in phbs.remove(transition.phb.index, afterDraining: gate) }
@@ -186,7 +188,9 @@ extension XIVEDevice {
     counters.zaps.add(UInt64(ranges.count), stripe: 0)
     // What is filled anew would cover the mistake.
     let refilled = prefault && configuration.sabotage == nil ? ranges : []
-    return Invalidation(ranges, prefault: refilled) { [self] in finish(transition) }
+    return Invalidation(ranges, reason: transition.reason, prefault: refilled) { [self] in
+      finish(transition)
+    }
   }
 
   private func range(of run: Range<UInt32>, _ window: ESBWindow) -> Range<UInt64> {

@@ -8,11 +8,13 @@ internal import XIVEModel
 final class HoldingRouter: EventRouter {
   private let cells: SourceCells
   private let next: Router
+  private let trace: DeviceTracer
   private let running = Atomic<Bool>(true)
 
-  init(_ cells: SourceCells, passingTo next: Router) {
+  init(_ cells: SourceCells, passingTo next: Router, _ trace: DeviceTracer) {
     self.cells = cells
     self.next = next
+    self.trace = trace
   }
 
   /// Whether events are passed on.
@@ -22,7 +24,17 @@ final class HoldingRouter: EventRouter {
   }
 
   func forward(_ lisn: LISN) {
-    if isRunning { next.forward(lisn) } else { _ = cells.perform(.latch, on: lisn) }
+    if isRunning {
+      pass(lisn)
+    } else {
+      if trace.isOn { trace.forwarded(lisn, next.eas(of: lisn), isHeld: true) }
+      _ = cells.perform(.latch, on: lisn)
+    }
+  }
+
+  private func pass(_ lisn: LISN) {
+    if trace.isOn { trace.forwarded(lisn, next.eas(of: lisn), isHeld: false) }
+    next.forward(lisn)
   }
 
   /// Passes on what has stayed at a source's door, unless the machine has been stopped again.
@@ -33,6 +45,6 @@ final class HoldingRouter: EventRouter {
     // A look first: most doors are clear, and taking writes the cell.
     guard isRunning, cells.state(of: lisn).isLatched, cells.perform(.unlatch, on: lisn).value == 1
     else { return }
-    next.forward(lisn)
+    pass(lisn)
   }
 }
