@@ -40,7 +40,7 @@ enum ErrorTable {
     (0x43, [0, 5, high - 1], [high, high | 5, .max]),
     (0x44, [0, 1], [2, high, .max]),
     (0x45, [0, 1, 31], [32, high, .max]),
-    (0x50, [0, 1, 2, 3, 4], [5, high, .max]),
+    (0x50, [0, 1, 2, 3, 4, 5], [6, high, .max]),
     (0x51, [0, 7, 31], [32, 1 << 28, high, .max]),
     (0x52, [0, 1, 2], [3, high, .max]),
     (0x53, [0, 1, 2, 3], [4, high, high | 1, .max]),
@@ -186,7 +186,7 @@ enum ErrorTable {
     Row(group: 0x45, attributes: [0, 1], reads: 32, value: u64(0, 65_536, 8, 0), late: EBADF),
     Row(group: 0x45, attributes: [0], reads: 32, value: u64(0, 65_536, 9, 0), late: EEXIST),
     Row(group: 0x45, attributes: [1], reads: 32, value: u64(ram, 65_536, 9, 0), late: EEXIST),
-    Row(group: 0x50, attributes: [0, 1, 2, 3, 4, 5, high, .max], early: ENXIO),
+    Row(group: 0x50, attributes: [0, 1, 2, 3, 4, 5, 6, high, .max], early: ENXIO),
   ]
 
   private static let state: [Row] = [
@@ -243,8 +243,8 @@ enum ErrorTable {
     Row(group: 0x45, attributes: [1, 31], early: ENOENT),
     Row(group: 0x45, attributes: [32, .max], early: ENXIO),
     Row(group: 0x50, attributes: [0], writes: 32),
-    Row(group: 0x50, attributes: [1, 2, 3, 4], writes: 112),
-    Row(group: 0x50, attributes: [5, high, .max], early: ENXIO),
+    Row(group: 0x50, attributes: [1, 2, 3, 4, 5], writes: 112),
+    Row(group: 0x50, attributes: [6, high, .max], early: ENXIO),
     Row(group: 0x51, attributes: [0, 6, 31], writes: 32),
     Row(group: 0x51, attributes: [32, 1 << 28, high, .max], early: E2BIG),
     Row(group: 0x52, attributes: [0, 1, 2], writes: 4),
