@@ -140,8 +140,10 @@ private struct Delivery {
   }
 
   func fill(_ range: Range<UInt64>) {
-    let begun = MonotonicClock.nanoseconds
-    session.fill(range, from: device)
-    activeTracer?.prefilled(range, since: begun)
+    var begun = MonotonicClock.nanoseconds
+    session.fill(range, from: device) { run in
+      activeTracer?.prefilled(run, since: begun)
+      begun = MonotonicClock.nanoseconds
+    }
   }
 }

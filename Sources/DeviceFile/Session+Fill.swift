@@ -9,17 +9,24 @@ extension Session {
   /// What a device has no page for is left out. Runs of pages leave in one message, straight from the images.
   /// A store that a consumer makes to such a page meanwhile may be covered. By the notifier's thread.
   /// Source: Linux `fs/fuse/dev.c`, `fuse_notify_store`: pages that are covered whole become up to date.
-  func fill(_ range: Range<UInt64>, from device: any PagedDevice) {
+  /// - Parameters:
+  ///   - range: byte offsets.
+  ///   - device: whose images.
+  ///   - sent: called with each run of pages that has left.
+  func fill(
+    _ range: Range<UInt64>, from device: any PagedDevice, sent: (Range<UInt64>) -> Void
+  ) {
     let pages = PagePush()
+    func send() { if let run = pages.send(to: self) { sent(run) } }
     for offset in stride(from: range.lowerBound, to: range.upperBound, by: PageImage.byteCount) {
       guard let image = try? device.image(at: offset) else {
-        pages.send(to: self)
+        send()
         continue
       }
-      if pages.isFull { pages.send(to: self) }
+      if pages.isFull { send() }
       pages.append(image, at: offset)
     }
-    pages.send(to: self)
+    send()
   }
 }
 
@@ -59,9 +66,9 @@ private final class PagePush {
     pageCount += 1
   }
 
-  /// Sends what there is, if there is anything.
-  func send(to session: Session) {
-    guard pageCount > 0 else { return }
+  /// Sends what there is, and tells what that was, if there is anything.
+  func send(to session: Session) -> Range<UInt64>? {
+    guard pageCount > 0 else { return nil }
     let byteCount = pageCount * PageImage.byteCount
     var store = fuse_notify_store_out()
     store.nodeid = UInt64(FUSE_ROOT_ID)
@@ -82,5 +89,6 @@ private final class PagePush {
     }
     pageCount = 0
     partCount = 0
+    return start..<start + UInt64(byteCount)
   }
 }

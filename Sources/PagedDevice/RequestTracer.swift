@@ -42,7 +42,7 @@ public protocol RequestTracer: AnyObject, Sendable {
 
   /// Tells that pages have been filled that nobody had touched.
   /// - Parameters:
-  ///   - range: byte offsets; pages that do not exist in it were left out.
+  ///   - range: byte offsets, of pages that exist.
   ///   - begun: when it was begun, in nanoseconds of `CLOCK_MONOTONIC`.
   func prefilled(_ range: Range<UInt64>, since begun: UInt64)
 }

@@ -78,11 +78,14 @@ final class DeviceTracer: RequestTracer {
   func append(_ record: TraceRecord) {
     guard let book else { return }
     var record = record
-    let task = book.scratch?.current { book.rings.append($0) }
-    record.threadID = task?.threadID ?? TraceTask.ownThreadID
-    record.processID = task?.processID ?? 0
+    record.name(currentTask(book))
     book.rings.append(record)
     wakeReaders()
+  }
+
+  private func currentTask(_ book: Book) -> TraceTask {
+    book.scratch?.current { book.rings.append($0) }
+      ?? TraceTask(threadID: TraceTask.ownThreadID, processID: 0)
   }
 
   /// Wakes whoever serves the device, where readers wait for records.
@@ -119,17 +122,15 @@ final class DeviceTracer: RequestTracer {
     scratch.storeCount += 1
     scratch.draft.pq = nil
     scratch.draft.result = .ok
-    book?.rings.append(record)
-    wakeReaders()
+    append(record)
   }
 
   /// Who the calling thread serves, and since when: for what ends on another thread.
   func origin() -> TraceOrigin {
     let scratch = book?.scratch
-    let task = scratch?.current { record in self.book?.rings.append(record) }
     let isInRequest = scratch?.isInRequest ?? false
     return TraceOrigin(
-      task: task ?? TraceTask(threadID: TraceTask.ownThreadID, processID: 0),
+      task: book.map(currentTask) ?? TraceTask(threadID: TraceTask.ownThreadID, processID: 0),
       time: isInRequest ? scratch?.draft.time ?? 0 : TraceClock.nanoseconds)
   }
 
@@ -138,8 +139,7 @@ final class DeviceTracer: RequestTracer {
     guard let book else { return }
     var record = record
     record.time = origin.time
-    record.threadID = origin.task.threadID
-    record.processID = origin.task.processID
+    record.name(origin.task)
     record.serviceTime = UInt32(clamping: TraceClock.nanoseconds - origin.time)
     book.rings.append(record)
     wakeReaders()
@@ -148,21 +148,20 @@ final class DeviceTracer: RequestTracer {
   // MARK: - Requests
 
   func began(_ origin: RequestOrigin) {
-    guard let book else { return }
-    book.scratch?.begin(origin.threadID, waitingSince: origin.waitingSince) {
-      book.rings.append($0)
-    }
+    book?.scratch?.begin(origin.threadID, waitingSince: origin.waitingSince)
   }
 
   func answering(_ request: TracedRequest, _ error: Int32) {
     guard let book, let scratch = book.scratch, scratch.isInRequest else { return }
-    guard var record = finished(request, error, scratch.draft, book) else { return }
+    var record = scratch.draft
+    guard book.finish(&record, request, error, scratch) else { return }
     if !scratch.isPlaced { record = place(record) }
     if request.isWriteBack {
       // Each store has left its own record.
       guard scratch.storeCount == 0 else { return }
       record.result = .absent(.unchanged)
     }
+    record.name(scratch.current { book.rings.append($0) })
     scratch.draft = record
     scratch.sequence = book.rings.claim()
   }
@@ -175,40 +174,6 @@ final class DeviceTracer: RequestTracer {
     scratch.draft.serviceTime = UInt32(clamping: TraceClock.nanoseconds - scratch.draft.time)
     book.rings.write(scratch.draft, sequence)
     wakeReaders()
-  }
-
-  /// The record of a request whose answer is known; nil for one that leaves none.
-  private func finished(
-    _ request: TracedRequest, _ error: Int32, _ draft: TraceRecord, _ book: Book
-  ) -> TraceRecord? {
-    var record = draft
-    switch request {
-    case .fill(let offset, let byteCount):
-      record.become(.fill, at: offset)
-      record.value = UInt64(byteCount)
-      if error == 0 {
-        record.cause = book.filled(offset, byteCount)
-      } else if byteCount > PageImage.byteCount
-        || book.twins.isSecond(record.threadID, offset)
-      {
-        record.cause = .again
-      }
-      if error != 0, record.result == .ok { record.result = .errno(error) }
-      return record
-    case .load(let offset, let byteCount), .store(let offset, let byteCount, _):
-      guard offset < Region.trace.start else { return nil }
-      record.become(request.isLoad ? .load : .store, at: offset)
-      record.accessByteCount = byteCount
-      if error != 0 { record.result = .errno(error) }
-      if case .store(_, _, dropsPage: true) = request {
-        book.history.dropped(offset..<offset + UInt64(byteCount), .store, isDone: true)
-      }
-      return record
-    case .writeBack(let offset, _):
-      record.become(.writeBack, at: offset)
-      return record
-    case .other: return nil
-    }
   }
 
   // MARK: - Pages
@@ -261,6 +226,41 @@ final class DeviceTracer: RequestTracer {
 }
 
 extension DeviceTracer.Book {
+  /// Makes a draft the record of a request whose answer is known.
+  /// - Returns: false for a request that leaves none.
+  fileprivate func finish(
+    _ record: inout TraceRecord, _ request: TracedRequest, _ error: Int32, _ scratch: TraceScratch
+  ) -> Bool {
+    switch request {
+    case .fill(let offset, let byteCount):
+      record.become(.fill, at: offset)
+      record.value = UInt64(byteCount)
+      record.cause =
+        error == 0 ? filled(offset, byteCount) : causeOfRefusal(offset, byteCount, scratch)
+      if error != 0, record.result == .ok { record.result = .errno(error) }
+    case .load(let offset, let byteCount), .store(let offset, let byteCount, _):
+      guard offset < Region.trace.start else { return false }
+      record.become(request.isLoad ? .load : .store, at: offset)
+      record.accessByteCount = byteCount
+      if error != 0 { record.result = .errno(error) }
+      if case .store(_, _, dropsPage: true) = request {
+        history.dropped(offset..<offset + UInt64(byteCount), .store, isDone: true)
+      }
+    case .writeBack(let offset, _):
+      record.become(.writeBack, at: offset)
+    case .other: return false
+    }
+    return true
+  }
+
+  /// Whether a refused fill is the time that counts.
+  private func causeOfRefusal(
+    _ offset: UInt64, _ byteCount: Int, _ scratch: TraceScratch
+  ) -> TraceCause {
+    // After one of many pages the kernel asks for the touched page alone.
+    byteCount > PageImage.byteCount || twins.isSecond(scratch.threadID, offset) ? .again : .none
+  }
+
   /// Notes that pages are being filled.
   /// - Returns: why the first of them was not there.
   fileprivate func filled(_ offset: UInt64, _ byteCount: Int) -> TraceCause {
@@ -269,6 +269,13 @@ extension DeviceTracer.Book {
       _ = history.filled(offset + UInt64(page * PageImage.byteCount))
     }
     return first
+  }
+}
+
+extension TraceRecord {
+  fileprivate mutating func name(_ task: TraceTask) {
+    threadID = task.threadID
+    processID = task.processID
   }
 }
 

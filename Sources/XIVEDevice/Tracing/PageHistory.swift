@@ -58,34 +58,41 @@ final class PageHistory: Sendable {
     return .unknown
   }
 
-  /// Notes that the pages of a range are being dropped, or have been.
+  /// Notes that the pages of a range are being dropped, or have been; what was gone already stays gone for its own
+  /// reason.
   /// - Parameters:
   ///   - range: byte offsets.
   ///   - cause: why.
   ///   - isDone: whether they are gone.
   func dropped(_ range: Range<UInt64>, _ cause: TraceCause, isDone: Bool) {
-    let mark = UInt64(cause.rawValue) | (isDone ? 0 : Self.dropping)
     let pages = range.lowerBound >> 12..<(range.upperBound + 4_095) >> 12
-    guard pages.count <= words.count else { return sweep(pages, mark, isDone) }
+    guard pages.count <= words.count else { return sweep(pages, cause, isDone) }
     for page in pages {
       let key = key(of: page << 12)
       for place in places(of: key) {
         let word = words[place].load(ordering: .relaxed)
         if word == 0 { break }
         guard word & ~(1 << Self.keyShift - 1) == key else { continue }
-        words[place].store(key | mark, ordering: .relaxed)
+        words[place].store(Self.dropped(word, cause, isDone), ordering: .relaxed)
         break
       }
     }
   }
 
   /// The same where the range has more pages than the table.
-  private func sweep(_ pages: Range<UInt64>, _ mark: UInt64, _ isDone: Bool) {
+  private func sweep(_ pages: Range<UInt64>, _ cause: TraceCause, _ isDone: Bool) {
     for place in 0..<words.count {
       let word = words[place].load(ordering: .relaxed)
       guard word != 0, pages.contains(word >> Self.keyShift - 1) else { continue }
-      words[place].store(word & ~(1 << Self.keyShift - 1) | mark, ordering: .relaxed)
+      words[place].store(Self.dropped(word, cause, isDone), ordering: .relaxed)
     }
+  }
+
+  /// A page's word once it is being dropped, or has been.
+  private static func dropped(_ word: UInt64, _ cause: TraceCause, _ isDone: Bool) -> UInt64 {
+    if word & dropping != 0 { return isDone ? word & ~dropping : word }
+    guard word & causeMask == UInt64(TraceCause.reclaim.rawValue) else { return word }
+    return word & ~causeMask | UInt64(cause.rawValue) | (isDone ? 0 : dropping)
   }
 
   private func key(of offset: UInt64) -> UInt64 { (offset >> 12 + 1) << Self.keyShift }
