@@ -8,14 +8,20 @@ public struct Trace: Sendable {
   public var device: TracedDevice
   /// What happened, ascending in ``TraceRecord/sequence``; what only the kernel saw lies among it by time.
   public var records: [TraceRecord]
+  /// Names of instructions that the kernel saw faulting: by process id, then by address.
+  public var symbols: [UInt32: [UInt64: String]]
 
   /// Puts a device and its records together.
   /// - Parameters:
   ///   - device: what was traced.
   ///   - records: ascending in sequence numbers.
-  public init(device: TracedDevice, records: [TraceRecord] = []) {
+  ///   - symbols: names of instructions by process id and address.
+  public init(
+    device: TracedDevice, records: [TraceRecord] = [], symbols: [UInt32: [UInt64: String]] = [:]
+  ) {
     self.device = device
     self.records = records
+    self.symbols = symbols
   }
 }
 
