@@ -84,6 +84,8 @@ let package = Package(
         "CXIVE", "CSystemCalls", "CZlib", "DeviceClient", "TraceRecords", "XIVEClient", "XIVEModel",
         "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
       ],
+      // Style and script of a report's page.
+      resources: [.embedInCode("Report/Resources")],
       swiftSettings: strict),
 
     // Hot-plug scenarios and the stale-page detector.
@@ -189,6 +191,8 @@ let package = Package(
         "XIVETestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
+      // What uses a report in a browser.
+      exclude: ["report.py"],
       swiftSettings: strict),
     .testTarget(
       name: "HarnessTests",
