@@ -31,13 +31,14 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
   ],
   targets: [
-    // C: the ABI, what Swift cannot import of the system, libfuse, zlib.
+    // C: the ABI, what Swift cannot import of the system, libfuse, zlib, elfutils.
     .target(name: "CXIVE"),
     .target(name: "CSystemCalls"),
     .target(
       name: "CHarness", dependencies: ["CXIVE"], cSettings: [.define("_GNU_SOURCE")]),
     .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev"])]),
 
     // The controller: pure, then its pages.
     .target(name: "XIVEModel", swiftSettings: strict),
@@ -81,7 +82,8 @@ let package = Package(
     .target(
       name: "XIVETrace",
       dependencies: [
-        "CXIVE", "CSystemCalls", "CZlib", "DeviceClient", "TraceRecords", "XIVEClient", "XIVEModel",
+        "CXIVE", "CElfutils", "CSystemCalls", "CZlib", "DeviceClient", "TraceRecords",
+        "XIVEClient", "XIVEModel",
         "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
       ],
       // Style and script of a report's page.
@@ -187,7 +189,7 @@ let package = Package(
     .testTarget(
       name: "XIVETraceTests",
       dependencies: [
-        "xive", "CXIVE", "TraceRecords", "XIVETrace", "XIVEClient", "XIVEModel", "SystemCalls",
+        "xive", "TestConsumer", "CXIVE", "TraceRecords", "XIVETrace", "XIVEClient", "XIVEModel", "SystemCalls",
         "XIVETestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],

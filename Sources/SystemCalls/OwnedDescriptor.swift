@@ -122,6 +122,12 @@ public struct FileStatus: Sendable {
   public let groupID: UInt32
   /// The number of the file's mount.
   public let device: UInt64
+  /// The same number's halves, as lists of mappings write them.
+  public let deviceMajor: UInt32
+  /// The second half.
+  public let deviceMinor: UInt32
+  /// The file's number in its file system.
+  public let inode: UInt64
   /// The file's size in bytes.
   public let byteCount: Int64
   /// `st_blksize`: for a device file the bytes of a device page.
@@ -132,6 +138,9 @@ public struct FileStatus: Sendable {
     userID = info.st_uid
     groupID = info.st_gid
     device = UInt64(info.st_dev)
+    deviceMajor = csystem_device_major(device)
+    deviceMinor = csystem_device_minor(device)
+    inode = UInt64(info.st_ino)
     byteCount = Int64(info.st_size)
     blockByteCount = Int(info.st_blksize)
   }

@@ -3,6 +3,7 @@
 /// A call that fails returns -errno.
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/sysmacros.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -42,6 +43,9 @@ int csystem_drop_cache(int fd, uint64_t offset, uint64_t length);
 void csystem_reap_later(int child);
 /// Opens `path` read-only in a child process. Returns 0, -errno of the open, or -ETIMEDOUT.
 int csystem_probe_open(const char *path, int milliseconds);
+/// The halves of a file system's number.
+static inline uint32_t csystem_device_major(uint64_t device) { return gnu_dev_major(device); }
+static inline uint32_t csystem_device_minor(uint64_t device) { return gnu_dev_minor(device); }
 int csystem_unmount_lazily(const char *path);
 int csystem_unmount_forcibly(const char *path);
 
@@ -159,6 +163,30 @@ struct csystem_watchdog {
 int csystem_start_watchdog(struct csystem_watchdog *watchdog);
 int csystem_arm_watchdog(const struct csystem_watchdog *watchdog, const char *path);
 void csystem_end_watchdog(const struct csystem_watchdog *watchdog);
+
+// Samples of what the kernel does for a thread (perf_event_open)
+enum {
+  CSYSTEM_PERF_SOFTWARE = 1,
+  CSYSTEM_PERF_TRACEPOINT = 2,
+  // Software events: every page fault when it begins; those that gave a page, when they are over.
+  CSYSTEM_PERF_FAULTS = 2,
+  CSYSTEM_PERF_MINOR = 5,
+  CSYSTEM_PERF_MAJOR = 6,
+  // Flags: with a tracepoint's own fields; also what is mapped and executed; not what happens in the kernel.
+  CSYSTEM_PERF_RAW = 1,
+  CSYSTEM_PERF_MAPPINGS = 2,
+  CSYSTEM_PERF_USER_ONLY = 4,
+};
+/// Has the kernel sample every such event of a thread, and of those that it starts, on one processor, with times of
+/// CLOCK_MONOTONIC. Returns a descriptor.
+int csystem_perf_open(uint32_t type, uint64_t config, int flags, int thread, int processor);
+/// The number that the event's samples carry.
+int csystem_perf_identify(int fd, uint64_t *identity);
+/// Has an event's samples go to the ring of another event of the same processor.
+int csystem_perf_redirect(int fd, int owner);
+/// Takes all bytes that are in a ring, and gives their place back; one thread at a time. There must be room for a
+/// whole ring.
+size_t csystem_perf_take(void *ring, void *bytes, size_t room);
 
 // Errors of C callers
 /// Keeps a line for this thread, replacing the one before; a control character becomes '?'.
