@@ -189,7 +189,8 @@ let package = Package(
     .testTarget(
       name: "XIVETraceTests",
       dependencies: [
-        "xive", "TestConsumer", "CXIVE", "TraceRecords", "XIVETrace", "XIVEClient", "XIVEModel", "SystemCalls",
+        "xive", "TestConsumer", "CXIVE", "TraceRecords", "XIVETrace", "DeviceClient", "XIVEClient",
+        "XIVEModel", "SystemCalls",
         "XIVETestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],

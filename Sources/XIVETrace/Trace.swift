@@ -1,3 +1,5 @@
+internal import Glibc
+internal import SystemCalls
 public import TraceRecords
 public import XIVEClient
 public import XIVEModel
@@ -63,4 +65,14 @@ public struct TracedDevice: Hashable, Sendable {
 
   /// The layout of the file.
   public var map: DeviceMap { geometry.map }
+}
+
+extension TracedDevice.Start {
+  /// This moment.
+  public static var now: Self {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    let realtime = UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    return Self(monotonic: MonotonicClock.nanoseconds, realtime: realtime)
+  }
 }

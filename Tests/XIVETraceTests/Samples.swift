@@ -31,6 +31,11 @@ enum Samples {
     return record
   }
 
+  /// A record that names thread 4711.
+  static func task(_ name: String) -> TraceRecord {
+    record(.task) { $0.threadName = name }
+  }
+
   /// Records of any bytes, but ascending in sequence numbers.
   static func records(_ count: Int, stream: UInt64 = 0) -> [TraceRecord] {
     var generator = Seed.generator(stream: stream)
