@@ -4,6 +4,7 @@ internal import DeviceFile
 internal import Glibc
 internal import SystemPackage
 internal import XIVEClient
+internal import XIVETrace
 
 /// The exit codes beyond 0 and those of wrong usage.
 enum Exit {
@@ -35,6 +36,12 @@ func reporting<Value: ~Copyable>(_ body: () throws -> Value) throws -> Value {
   } catch let error as Errno {
     printError("xive: the system refuses what a server needs: \(error)")
     throw Exit.unavailable
+  } catch let error as TraceFileError {
+    printError("xive: \(error)")
+    throw Exit.failed
+  } catch let error as StreamFailure {
+    printError("xive: \(error.line)")
+    throw error.exitCode
   } catch let error as BenchFailure {
     printError("xive: \(error)")
     throw error.exitCode

@@ -15,7 +15,7 @@ public struct XIVECommand: ParsableCommand {
     subcommands: [
       ServeCommand.self, MapCommand.self, PeekCommand.self, PokeCommand.self,
       SaveCommand.self, RestoreCommand.self, ResumeCommand.self, DemoCommand.self,
-      HotplugCommand.self,
+      HotplugCommand.self, TraceCommand.self,
       BenchCommand.self, ConsumerCommand.self, VMMCommand.self, GuestCommand.self,
     ])
 
