@@ -4,9 +4,9 @@ internal import XIVEModel
 /// The events that a search can list: the latest few of each subject, the latest that cover many.
 struct ReportEvents: Sendable {
   /// Events of single subjects that are kept in all.
-  static let limit = 12_000
-  /// Of one subject at least so many, and at most.
-  static let share = 24...200
+  static let limit = 16_000
+  /// Of one subject at most.
+  static let greatestShare = 200
   /// Events that cover several subjects.
   static let runLimit = 1_500
 
@@ -37,8 +37,7 @@ struct ReportEvents: Sendable {
       }
     }
     runCount = runs
-    share = min(
-      max(Self.limit / max(activity.count, 1), Self.share.lowerBound), Self.share.upperBound)
+    share = Self.share(activity.values.map(\.events))
     totals = Self.choose(activity, share)
     events = Self.latest(records, map, totals, share)
   }
@@ -51,6 +50,18 @@ struct ReportEvents: Sendable {
       events += 1
       if record.isTouch { faults += 1 }
     }
+  }
+
+  /// The largest share with which all subjects have room, so that what is rare is found too; at least 1.
+  private static func share(_ counts: [UInt64]) -> Int {
+    var low = 1
+    var high = greatestShare
+    while low < high {
+      let middle = (low + high + 1) / 2
+      let kept = counts.reduce(0) { $0 + min(Int($1), middle) }
+      if kept <= limit { low = middle } else { high = middle - 1 }
+    }
+    return low
   }
 
   /// The subjects with the most faults, then the most events, as far as there is room for their shares.
