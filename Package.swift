@@ -194,8 +194,8 @@ let package = Package(
         "XIVETestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
-      // What uses a report in a browser.
-      exclude: ["report.py"],
+      // What reads and uses reports.
+      exclude: ["report.py", "report_markup.py"],
       swiftSettings: strict),
     .testTarget(
       name: "HarnessTests",
