@@ -19,7 +19,9 @@ public struct AddressSpace: Hashable, Sendable {
     let taken = mapping.addresses
     let first = index(after: taken.lowerBound)
     var last = first
-    while last < mappings.count, mappings[last].addresses.lowerBound < taken.upperBound { last += 1 }
+    while last < mappings.count, mappings[last].addresses.lowerBound < taken.upperBound {
+      last += 1
+    }
     let left = mappings[first..<last].flatMap { $0.parts(outside: taken) }
     let below = left.filter { $0.addresses.upperBound <= taken.lowerBound }
     let above = left.filter { $0.addresses.lowerBound >= taken.upperBound }

@@ -24,13 +24,14 @@ final class FaultPipeline {
   /// Samples have their time a little before they are in the ring: nothing older than this is still to come, in ns.
   static let lag: UInt64 = 1_000_000
 
-  init(_ process: TracedProcess, device: FileIdentity, map: DeviceMap, _ numbers: PerfEventNumbers) {
+  init(_ process: TracedProcess, device: FileIdentity, map: DeviceMap, _ numbers: PerfEventNumbers)
+  {
     self.numbers = numbers
     self.process = process
-    symbols = Symbols(ofProcess: process.id)
     resolver = FaultResolver(device: device, map: map) { TracedProcess(id: Int32($0)).maps }
     // What moves later, which is told to nobody, is where it was until then.
     resolver.look(at: UInt32(process.id))
+    symbols = Symbols(ofProcess: process.id)
   }
 
   /// Takes what was in the rings.

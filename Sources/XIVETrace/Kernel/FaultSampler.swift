@@ -76,7 +76,9 @@ struct FaultSampler: Sendable {
       -> PerfEvent?
     {
       do { return try PerfEvent(request, threadID: thread, processor: processor) } catch {
-        guard error == .noSuchProcess || error == .operationNotSupportedByDevice else { throw error }
+        guard error == .noSuchProcess || error == .operationNotSupportedByDevice else {
+          throw error
+        }
         return nil
       }
     }

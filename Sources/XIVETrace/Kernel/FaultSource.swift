@@ -45,6 +45,7 @@ enum FaultSource: Hashable, Sendable {
 
   /// The sources that a machine may have.
   /// - Parameter readText: gives a file's text, empty when it cannot be read.
+  /// - Returns: the best first.
   static func all(readText: (String) -> String) -> [FaultSource] {
     let points = tracepoints(readText)
     return (points.isEmpty ? [] : [.tracepoints(points)]) + [.software, .softwareInProcess]

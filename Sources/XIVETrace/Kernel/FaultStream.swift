@@ -13,6 +13,7 @@ final class FaultStream: Sendable {
   private let work: Event
   private let stopEvent: Event
   private let ended: Event
+  private let looked: Event
 
   /// What was taken from the rings at one time.
   private struct Round {
@@ -40,6 +41,7 @@ final class FaultStream: Sendable {
     work = try Event()
     stopEvent = try Event()
     ended = try Event()
+    looked = try Event()
   }
 
   /// Starts both threads.
@@ -47,6 +49,9 @@ final class FaultStream: Sendable {
     try threads.start("faults") { self.emptyRings() }
     try threads.start("fault-places") { self.findPlaces() }
   }
+
+  /// Waits until it is known what the process has mapped.
+  func waitForLook(milliseconds: CInt) { _ = looked.wait(milliseconds: milliseconds) }
 
   /// Tells both threads to end.
   func stop() { stopEvent.raise() }
@@ -83,6 +88,7 @@ final class FaultStream: Sendable {
 
   private func findPlaces() {
     let pipeline = FaultPipeline(process, device: device, map: map, sampler.numbers)
+    looked.raise()
     while true {
       _ = work.wait()
       work.lower()

@@ -29,10 +29,10 @@ public final class KernelFaults {
     public var completeUntil: UInt64 = 0
   }
 
-  /// How long the end waits for a process that does not let its mappings be read, in milliseconds.
+  /// How long beginning and end wait for a process that does not let its mappings be read, in milliseconds.
   private static let patience: CInt = 2_000
 
-  /// Starts.
+  /// Starts. Waits at most 2 s, for a process that does not let its mappings be read.
   /// - Parameters:
   ///   - processID: a process that uses the device, as this process sees it; all its threads, now and later, but no
   ///     process that it starts.
@@ -55,6 +55,8 @@ public final class KernelFaults {
       stream = try FaultStream(sampler, process, device: device, map: map)
       self.process = process
       try stream.start(on: threads)
+      // What is moved later would not be found where it was.
+      stream.waitForLook(milliseconds: Self.patience)
     } catch {
       throw KernelTracingError(error, process: processID, Self.facts(process, paranoid))
     }

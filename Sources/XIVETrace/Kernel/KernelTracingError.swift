@@ -101,7 +101,8 @@ public enum KernelTracingLimit: Hashable, Sendable, CustomStringConvertible {
     case .inProcessOnly(let level):
       "kernel.perf_event_paranoid is \(level): faults in the kernel's own code are not seen: needs 1 or less, "
         + "or CAP_PERFMON"
-    case .lost(let count): "\(count) samples of page faults were lost: the process faults faster than they are read"
+    case .lost(let count):
+      "\(count) samples of page faults were lost: the process faults faster than they are read"
     case .stuck(let process):
       "process \(process): does not let its mappings be read: its last faults are not placed"
     }

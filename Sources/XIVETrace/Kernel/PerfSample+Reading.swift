@@ -59,7 +59,9 @@ extension PerfEventNumbers {
       return TimedSample(
         time: time, sample: .ended(threadID: thread, address: address, isMajor: isMajor))
     case .beginning(let fields):
-      return beginning(of: record, thread, fields).map { TimedSample(time: time, sample: .began($0)) }
+      return beginning(of: record, thread, fields).map {
+        TimedSample(time: time, sample: .began($0))
+      }
     }
   }
 
@@ -79,7 +81,8 @@ extension PerfEventNumbers {
     let raw = 52
     guard record.byteCount >= raw + fields.byteCount else { return nil }
     var fault = KernelFault(
-      time: time, threadID: thread, processID: process, address: record.number(at: raw + fields.address),
+      time: time, threadID: thread, processID: process,
+      address: record.number(at: raw + fields.address),
       instructionPointer: record.number(at: raw + fields.instructionPointer))
     fault.apply(errorCode: record.number(at: raw + fields.errorCode))
     return fault
@@ -117,12 +120,14 @@ extension KernelFault {
     #if arch(x86_64)
     isProtection = errorCode & Self.protectionCode != 0
     isInKernel = errorCode & Self.userCode == 0
-    if errorCode & Self.fetchCode != 0 {
-      access = .execute
-    } else {
-      access = errorCode & Self.writeCode != 0 ? .write : .read
-    }
+    access = Self.access(errorCode: errorCode)
     #endif
+  }
+
+  /// What an x86 processor's error code says was wanted.
+  static func access(errorCode: UInt64) -> Access {
+    if errorCode & fetchCode != 0 { return .execute }
+    return errorCode & writeCode != 0 ? .write : .read
   }
 }
 

@@ -54,8 +54,9 @@ struct FaultAssembly {
     open = [:]
   }
 
-  /// Takes the faults that nothing more will be told of, in the order of their times.
+  /// Takes the faults that nothing more will be told of.
   /// - Parameter now: the time up to which everything has been added; `UInt64.max` at the end.
+  /// - Returns: faults, ascending in time.
   mutating func take(at now: UInt64) -> [KernelFault] {
     let late = open.values.filter { $0.record.time <= now && now - $0.record.time >= Self.patience }
     for fault in late { open[fault.record.threadID] = nil }

@@ -8,7 +8,7 @@ import XIVETestSupport
 @testable import XIVETrace
 
 /// Whether this process may look at what the kernel does for its children.
-private var canTrace: Bool {
+var canTrace: Bool {
   let paranoid = TextFile.contents(of: "/proc/sys/kernel/perf_event_paranoid").first
   return Requirement.canMount
     && Requirement.check(
@@ -35,7 +35,8 @@ private struct WatchedConsumer: ~Copyable {
   }
 
   /// Everything that was seen.
-  consuming func finish() -> (faults: [KernelFault], names: [String], missing: [KernelTracingLimit]) {
+  consuming func finish() -> (faults: [KernelFault], names: [String], missing: [KernelTracingLimit])
+  {
     let found = faults.stop().faults
     return (found, found.map { faults.symbols[$0.instructionPointer] ?? "" }, faults.missing)
   }
@@ -64,8 +65,9 @@ struct KernelFaultsTests {
     #expect(found.faults.allSatisfy { start < $0.record.time && $0.record.time < end })
     #expect(found.faults.allSatisfy { ($0.duration ?? .max) < end - start })
     #expect(found.faults.map { $0.address & 0xfff } == [0, 0xc00, 0xc00])
-    #expect(found.names.map { $0.split(separator: "+").first ?? "" }
-      == ["guarded_load", "guarded_store", "guarded_store"])
+    #expect(
+      found.names.map { $0.split(separator: "+").first ?? "" }
+        == ["guarded_load", "guarded_store", "guarded_store"])
     #expect(found.missing == [])
   }
 
