@@ -1,0 +1,28 @@
+internal import Glibc
+
+/// Lines for standard output, whatever bytes they have; written together.
+struct LineOutput {
+  private var bytes: [UInt8] = []
+  private static let most = 1 << 16
+
+  /// Adds a line.
+  /// - Parameters:
+  ///   - line: its bytes.
+  ///   - hasEnd: whether it ends; the last line of a file may not.
+  mutating func add(_ line: some Collection<UInt8>, hasEnd: Bool = true) {
+    bytes += line
+    if hasEnd { bytes.append(UInt8(ascii: "\n")) }
+    if bytes.count >= Self.most { flush() }
+  }
+
+  /// Writes what was added.
+  mutating func flush() {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes { unsafe write(1, $0.baseAddress, $0.count) }
+      if count < 0, errno != EINTR { break }
+      rest = rest.dropFirst(max(0, count))
+    }
+    bytes = []
+  }
+}
