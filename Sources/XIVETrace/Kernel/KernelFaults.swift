@@ -39,13 +39,20 @@ public final class KernelFaults {
   ///   - device: the device file, as ``FileIdentity/init(ofPath:)`` finds it.
   ///   - map: its layout.
   /// - Throws: ``KernelTracingError``, of which the user is told in one line.
-  public init(ofProcess processID: Int32, device: FileIdentity, map: DeviceMap)
+  public convenience init(ofProcess processID: Int32, device: FileIdentity, map: DeviceMap)
+    throws(KernelTracingError)
+  {
+    let sources = FaultSource.all { TextFile.contents(of: $0) }
+    try self.init(ofProcess: processID, device: device, map: map, sources)
+  }
+
+  /// Starts with the first of some sources that is permitted.
+  init(ofProcess processID: Int32, device: FileIdentity, map: DeviceMap, _ sources: [FaultSource])
     throws(KernelTracingError)
   {
     let process = TracedProcess(id: processID)
     // One that fails later for want of descriptors says so.
     try? DescriptorLimit.raise()
-    let sources = FaultSource.all { TextFile.contents(of: $0) }
     let paranoid = Self.paranoid
     do {
       let (sampler, source) = try FaultSource.firstPermitted(sources) {

@@ -15,18 +15,27 @@ var canTrace: Bool {
       paranoid != nil, "no perf events: needs a kernel with CONFIG_PERF_EVENTS")
 }
 
+/// Whether the tracepoints can be used as well.
+var hasTracepoints: Bool {
+  Requirement.check(
+    FaultSource.all { TextFile.contents(of: $0) }.count == 3,
+    "no exceptions:page_fault_user in /sys/kernel/tracing: mount tracefs there, and run as root")
+}
+
 /// A device, a consumer that maps a window of it as mapping 0, and who watches its faults.
 private struct WatchedConsumer: ~Copyable {
   let device: ServedDevice
   var consumer: Consumer
   let faults: KernelFaults
 
-  init() throws {
+  init(_ sources: [FaultSource]? = nil) throws {
     let device = try ServedDevice(["--create", "0-15"])
     var consumer = try Consumer(opening: device.path)
     guard let file = FileIdentity(ofPath: device.path) else { throw SupportFailure("no device") }
     let map = DeviceMap(pageShift: 12, sourceCount: 8_192, serverCount: 1_024)
-    let faults = try KernelFaults(ofProcess: consumer.processID, device: file, map: map)
+    let faults = try KernelFaults(
+      ofProcess: consumer.processID, device: file, map: map,
+      sources ?? FaultSource.all { TextFile.contents(of: $0) })
     try consumer.expect("map 0 0 \(Region.esb.start) 65536 rw shared")
     try consumer.expect("advise 0 0 65536 random")
     self.device = device
@@ -44,7 +53,9 @@ private struct WatchedConsumer: ~Copyable {
 
 @Suite("Faults that the kernel sees", .hangGuard, .enabled(if: canTrace))
 struct KernelFaultsTests {
-  @Test("A load, a store and a store to a page that was read: address, access, instruction, end")
+  @Test(
+    "A load, a store and a store to a page that was read: address, access, instruction, end",
+    .enabled(if: hasTracepoints))
   func accesses() throws {
     var watched = try WatchedConsumer()
     let start = MonotonicClock.nanoseconds
@@ -70,6 +81,23 @@ struct KernelFaultsTests {
         == ["guarded_load", "guarded_store", "guarded_store"])
     #expect(found.missing == [])
   }
+
+  #if arch(x86_64)
+  @Test(
+    "Without tracepoints the instructions tell loads from stores",
+    arguments: [FaultSource.software, .softwareInProcess])
+  func software(_ source: FaultSource) throws {
+    var watched = try WatchedConsumer([source])
+    try watched.consumer.expect("load 0 4096 8")
+    try watched.consumer.expect("store 0 \(3 * 4_096 + 0xc00) 8 0")
+    let found = watched.finish()
+    #expect(found.faults.map(\.record.number) == [0, 1])
+    #expect(found.faults.map(\.access) == [.read, .write])
+    #expect(found.faults.map(\.outcome) == [.major, .major])
+    #expect(found.missing.first == .noTracepoints)
+    #expect(found.missing.count == (source == .software ? 1 : 2))
+  }
+  #endif
 
   @Test("A hole: one fault that gives no page")
   func hole() throws {

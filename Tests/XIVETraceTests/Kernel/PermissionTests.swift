@@ -6,7 +6,7 @@ import Testing
 
 @Suite("What is not permitted", .timeLimit(.minutes(1)))
 struct PermissionTests {
-  private static let format = """
+  static let format = """
     name: page_fault_user
     ID: 190
     format:
