@@ -5,7 +5,8 @@ internal import SystemCalls
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure faults, accesses, the model, delivery, saving and the server's footprint.",
+    abstract:
+      "Measure faults, accesses, the model, delivery, saving, tracing and the server's footprint.",
     discussion: """
       Serves temporary files and consumes them. Machines differ and are shared, so that what counts are \
       ratios to a plain C server, measured in turns in the same run: tools/bench builds that server and \
@@ -27,11 +28,13 @@ struct BenchCommand: ParsableCommand {
       let fileDelivery = try DeliveryFileBench(plan, baseline: options.baseline).run(progress)
       let injection = try InjectionBench(plan, baseline: options.baseline).run(progress)
       let state = try StateBench.run(plan, progress)
+      let trace = try TraceBench(plan).run(progress)
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
         isQuick: options.quick,
-        figures: files + model + delivery + fileDelivery + injection + state + footprint,
+        figures: files + model + delivery + fileDelivery + injection + state + trace
+          + footprint,
         hasBaseline: options.baseline != nil)
       if options.json { try printJSON(report) } else { print(report.text) }
     }
