@@ -44,14 +44,14 @@ struct FilterTests {
     .init(option: "lisn", text: "4") { [3, 4].contains($0.sequence) },
     .init(option: "lisn", text: "8").none,
     .init(option: "lisn", text: "17") {
-      [1, 2, 5, 6, 10, 18, 19, 20, 24].contains($0.sequence)
+      [1, 2, 6, 10, 18, 19, 20, 24].contains($0.sequence) || $0.kind == .kernelFault
     },
     .init(option: "lisn", text: "4,0x1303-0x1303") {
       [3, 4, 12, 13, 14, 22].contains($0.sequence)
     },
     .init(option: "region", text: "kernel") { [2, 8].contains($0.sequence) },
     .init(option: "region", text: "esb") {
-      [1, 3, 4, 5, 6, 9, 10, 13, 18].contains($0.sequence)
+      [1, 3, 4, 6, 9, 10, 13, 18].contains($0.sequence) || $0.kind == .kernelFault
     },
     .init(option: "region", text: "tima") { $0.sequence == 7 },
     .init(option: "region", text: "end,tima,kernel") { [2, 7, 8].contains($0.sequence) },
@@ -71,10 +71,10 @@ struct FilterTests {
     .init(option: "result", text: "e2big,22") { [9, 24].contains($0.sequence) },
     .init(option: "result", text: "to-host,unchanged") { [10, 21].contains($0.sequence) },
     .init(option: "min-time", text: "14.65") {
-      UInt64($0.queueTime) + UInt64($0.serviceTime) >= 14_650
+      $0.kind != .kernelFault && UInt64($0.queueTime) + UInt64($0.serviceTime) >= 14_650
     },
     .init(option: "min-time", text: "14651ns") {
-      UInt64($0.queueTime) + UInt64($0.serviceTime) > 14_650
+      $0.kind != .kernelFault && UInt64($0.queueTime) + UInt64($0.serviceTime) > 14_650
     },
     .init(option: "min-time", text: "2ms") { $0.sequence == 16 },
     .init(option: "min-time", text: "2.1ms").none,

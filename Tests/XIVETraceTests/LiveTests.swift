@@ -70,7 +70,7 @@ struct LiveTests {
 
   @Test("--follow goes on until SIGINT, and ends with a summary", arguments: [SIGINT, SIGTERM])
   func follow(signal: Int32) throws {
-    let device = try ServedDevice(Self.create)
+    let device = try ServedDevice(Self.create + ["--trace"])
     let directory = try TemporaryDirectory()
     let errors = directory.path + "/errors"
     var child = try start(device.path, ["--follow"], errors: errors)
@@ -82,6 +82,7 @@ struct LiveTests {
     // All that had happened by then, and nothing that the tracer itself asked.
     #expect(
       lines.count { $0.contains(" load ") } == 2 && lines.count { $0.contains(" store ") } == 1)
+    #expect(lines.allSatisfy { !$0.contains("/\(child.id) ") })
     #expect(lines.contains { $0.contains("all ones (source never created)") })
     let text = try String(contentsOfFile: errors, encoding: .utf8)
     #expect(text.hasPrefix("\(lines.count) events in ") && !text.contains("xive:"))

@@ -1,6 +1,8 @@
 import TraceRecords
 import XIVEModel
 
+@testable import XIVETrace
+
 /// A record of every kind, and what it has to look like.
 extension Samples {
   struct Sample: Sendable, CustomStringConvertible {
@@ -67,13 +69,21 @@ extension Samples {
         + "                              16 pages  range refused (source never created)  again",
       isColored: true),
     Sample(
-      record: record(.kernelFault, 5, at: 500) {
-        $0.offset = 1 << 40 | 0x2_3000
-        $0.value = 0x7f12_3456_7fc0
-      },
+      record: kernelFault.record,
       line: "    0.000500 qemu-ppc64/4711      kernel-fault esb:0x11:management         -"
-        + "                              address 0x7f1234567fc0"),
+        + "                       1.2us  write at 0xffff00001234, major"),
   ]
+
+  private static var kernelFault: KernelFault {
+    var fault = KernelFault(
+      time: device.start.monotonic + 500_000, threadID: 4_711, processID: 4_700,
+      address: 0x7f12_3456_7fc0, instructionPointer: 0xffff_0000_1234)
+    fault.offset = 1 << 40 | 0x2_3000
+    fault.access = .write
+    fault.outcome = .major
+    fault.duration = 1_280
+    return fault
+  }
 
   private static let accesses = [
     Sample(

@@ -85,8 +85,12 @@ extension TraceEvent {
       case .tima: "TIMA"
       case .end: "END"
       }
-    let hasGeneration = record.kind != .attribute && record.generation != 0
     return hasGeneration ? "\(name) gen \(record.generation)" : name
+  }
+
+  /// Whether the field holds how often the backing had changed, and not something else.
+  var hasGeneration: Bool {
+    record.kind != .attribute && record.kind != .kernelFault && record.generation != 0
   }
 
   /// Whether it is about a PHB, and none of its interrupts.

@@ -100,11 +100,15 @@ public struct TraceEvent: Sendable {
   public var end: UInt64 { record.time &+ serviceTime }
 
   /// Nanoseconds of waiting and of service; 0 where nobody has measured.
-  public var duration: UInt64 { isKernels ? 0 : UInt64(record.queueTime) + serviceTime }
+  public var duration: UInt64 { queueTime + serviceTime }
+
+  // Of what the kernel saw the fields of the times hold an address.
+
+  /// Nanoseconds of waiting.
+  var queueTime: UInt64 { record.kind == .kernelFault ? 0 : UInt64(record.queueTime) }
 
   /// Nanoseconds of service.
-  var serviceTime: UInt64 { isKernels ? 0 : UInt64(record.serviceTime) }
-
-  /// Of what the kernel saw the fields of the times hold an address.
-  var isKernels: Bool { record.kind == .kernelFault }
+  var serviceTime: UInt64 {
+    KernelFault(record).map { $0.duration ?? 0 } ?? UInt64(record.serviceTime)
+  }
 }

@@ -113,7 +113,8 @@ public struct ChromeRenderer: TraceRenderer {
 extension TraceEvent {
   /// A slice or an instant. A new backing is at once there, and a slice all the same: arrows begin at it.
   fileprivate var phase: String {
-    record.kind == .publish || record.kind?.takesTime == true ? "X" : "i"
+    let lasts = record.kind == .publish || record.kind?.takesTime == true || duration > 0
+    return lasts ? "X" : "i"
   }
 
   /// By which viewers select events.

@@ -37,7 +37,7 @@ public struct PerfRenderer: TraceRenderer {
     fields.append("result=" + result(record.result))
     if record.cause != .none { fields.append("cause=" + record.cause.name) }
     if event.duration > 0 {
-      fields.append("queue_ns=\(record.queueTime) service_ns=\(record.serviceTime)")
+      fields.append("queue_ns=\(event.queueTime) service_ns=\(event.serviceTime)")
     }
     return fields.joined(separator: " ")
   }

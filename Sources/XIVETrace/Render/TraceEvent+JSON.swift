@@ -43,7 +43,7 @@ extension TraceEvent {
       json.add(record.half < 3 ? "group" : "request", record.generation)
       json.add("attribute", record.half < 3 ? record.offset : nil)
     } else {
-      json.add("generation", record.generation == 0 || isKernels ? nil : record.generation)
+      json.add("generation", hasGeneration ? record.generation : nil)
     }
   }
 
@@ -58,7 +58,7 @@ extension TraceEvent {
     }
     json.add("sigbus", isTrue: isSIGBUS)
     json.add("cause", record.cause == .none ? nil : record.cause.name)
-    guard !isKernels else { return }
+    guard record.kind != .kernelFault else { return }
     if record.kind?.takesTime == true || duration > 0 {
       json.add("queue_ns", record.queueTime)
       json.add("service_ns", record.serviceTime)
@@ -87,12 +87,20 @@ extension TraceEvent {
     case .fence: json.add("fenced", record.value)
     case .gap: json.add("lost", record.value)
     case .guestError: json.add("error", GuestErrorName(record.value)?.name ?? "\(record.value)")
-    case .kernelFault: json.add("address", Self.hex(record.value))
+    case .kernelFault: KernelFault(record).map { Self.add($0, to: &json) }
     case .eoi, .notify, .attribute, .forward:
       json.add("value", record.value)
       json.add("value_hex", Self.hex(record.value))
     case .publish, .map, .unmap, .trigger, .task, nil: break
     }
+  }
+
+  private static func add(_ fault: KernelFault, to json: inout JSONText) {
+    json.add("address", hex(fault.address))
+    json.add("ip", hex(fault.instructionPointer))
+    json.add("access", fault.access.name)
+    json.add("outcome", fault.outcome.name)
+    json.add("duration_ns", fault.duration)
   }
 }
 

@@ -9,9 +9,8 @@ extension TraceEvent {
   /// Microseconds of waiting and of service: `1.2+13.4us`; of service alone where nothing was waited for.
   var timeWords: String {
     guard duration > 0 else { return "" }
-    let service = TimeWords.microseconds(UInt64(record.serviceTime)) + "us"
-    return record.queueTime == 0
-      ? service : TimeWords.microseconds(UInt64(record.queueTime)) + "+" + service
+    let service = TimeWords.microseconds(serviceTime) + "us"
+    return queueTime == 0 ? service : TimeWords.microseconds(queueTime) + "+" + service
   }
 
   /// What the kind's value says: `= 0x2` of a load, `64 pages` of a zap; nil for nothing.
@@ -27,11 +26,18 @@ extension TraceEvent {
     case .notify: "OS ring \(Self.hex(record.value, digits: 16))"
     case .attribute: record.value == 0 ? nil : Self.hex(record.value)
     case .guestError: GuestErrorName(record.value)?.name ?? "error \(record.value)"
-    case .kernelFault: "address \(Self.hex(record.value))"
+    case .kernelFault: KernelFault(record).map(Self.faultWords)
     case .task: record.threadName
     case .forward: routeWords
     case .publish, .map, .unmap, .trigger, .gap, nil: nil
     }
+  }
+
+  private static func faultWords(_ fault: KernelFault) -> String {
+    let access = fault.access == .unknown ? "touch" : fault.access.name
+    // In the device the name says where; only elsewhere it is the address alone that does.
+    let place = fault.offset == nil ? " of \(hex(fault.address))" : ""
+    return "\(access)\(place) at \(hex(fault.instructionPointer)), \(fault.outcome.name)"
   }
 
   /// Whether a load gave anything but all ones for want of state.
