@@ -52,12 +52,22 @@ struct ReportPageTests {
     task.offset = UInt64(littleEndian: 0x3e74_7069_7263_733c)  // <script>
     task.value = UInt64(littleEndian: 0x0000_0000_0022_2601)  // 01 & "
     var device = ReportRecords.device
-    device.path = "/tmp/</title><script>alert(1)</script>"
+    device.path = "/tmp/\u{1}</title><script>alert(1)</script>"
     let html = TraceReport(Trace(device: device, records: [task, ReportRecords.fill(1)])).html
-    #expect(html.contains("&lt;script&gt;\u{fffd}&amp;&quot;/7"))
-    #expect(html.contains(#""\u003cscript>\u0001&\"/7""#))
-    #expect(html.contains("&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;"))
+    #expect(html.contains("&lt;script&gt;?&amp;&quot;/7"))
+    #expect(html.contains(#""\u003cscript>?&\"/7""#))
+    #expect(html.contains("/tmp/\u{fffd}&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;"))
     #expect(html.split(separator: "<script").count == 3)
+  }
+
+  @Test("Data is JSON that no element's end can be in")
+  func data() {
+    let json = ReportJSON.object([
+      ("a", .list([.number(.max), .text("</script>\u{1}\n\\\"\u{2028}é")])), ("b", .list([])),
+    ])
+    #expect(
+      json.source
+        == #"{"a":[18446744073709551615,"\u003c/script>\u0001\u000a\\\"\u2028é"],"b":[]}"#)
   }
 
   @Test("A page without a script says what the figures are")
@@ -73,7 +83,7 @@ struct ReportPageTests {
       html.contains(
         "50.0 % of 4 faults were of pages that had been filled before. The most common reason to "
           + "fault again was zap-unmap (2). 1 fault ended with SIGBUS."))
-    #expect(html.contains("SIGBUS: never created"))
+    #expect(html.contains("SIGBUS: source never created"))
     #expect(html.contains("LISN 0x1: 3 faults, 2 refaults, 0 SIGBUS, 300 ns"))
     #expect(html.contains("LISN 0x2: not touched"))
     #expect(html.contains("LISN 0x3b: did not exist"))

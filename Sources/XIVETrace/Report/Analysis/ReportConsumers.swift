@@ -28,7 +28,7 @@ struct ReportConsumers: Sendable {
   init(_ span: ReportSpan) { self.span = span }
 
   mutating func add(_ record: TraceRecord) {
-    if record.kind == .task { names[record.threadID] = record.nameOfTask }
+    if let name = record.threadName { names[record.threadID] = name }
     guard record.isConsumers else { return }
     let bin = span.bin(record.time)
     let empty = Lane(threadID: record.threadID, processID: record.processID)
@@ -56,16 +56,5 @@ struct ReportConsumers: Sendable {
   func name(_ threadID: UInt32) -> String {
     guard threadID != 0 else { return "kernel" }
     return "\(names[threadID] ?? "?")/\(threadID)"
-  }
-}
-
-extension TraceRecord {
-  /// The name in a task's record: 16 bytes that lie in two fields, up to the first zero.
-  fileprivate var nameOfTask: String {
-    let words = [offset ?? .max, value]
-    let bytes = words.flatMap { word in
-      (0..<8).map { UInt8(truncatingIfNeeded: word.littleEndian >> ($0 * 8)) }
-    }
-    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 }

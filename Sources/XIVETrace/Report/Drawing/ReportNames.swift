@@ -55,18 +55,10 @@ extension TraceResult {
   var name: String {
     switch self {
     case .ok: "ok"
-    case .absent(let reason): Self.names[reason] ?? "\(reason)"
-    case .errno(let number): "errno \(number)"
+    case .absent(let reason): reason.words
+    case .errno(let number): ErrorNumber.name(number)
     }
   }
-
-  private static let names: [Absence: String] = [
-    .notCreated: "never created", .outOfRange: "out of range", .noTriggerPage: "no trigger page",
-    .view: "not the OS view", .sharedTIMA: "TIMA of several vCPUs", .notConnected: "no vCPU",
-    .noPHB: "no such PHB or interrupt", .noRegion: "no such region", .fenced: "fenced",
-    .noOperation: "no such operation", .unchanged: "nothing changed", .held: "held",
-    .toHost: "to the host", .notValid: "not valid", .other: "unknown reason",
-  ]
 }
 
 extension TraceRecord {
@@ -75,22 +67,8 @@ extension TraceRecord {
 
   /// What it happened to, for people.
   func place(_ map: DeviceMap) -> String {
-    switch kind {
-    case .publish, .map, .unmap, .trigger, .forward, .eoi:
-      guard let subjects = subjects(map) else { return "" }
-      return ReportSubject.text(
-        subjects.lowerBound.sort, subjects.lowerBound.number...subjects.upperBound.number)
-    case .plug, .unplug, .fence: return hardware.map { "PHB \($0.phb)" } ?? ""
-    case .attribute: return "group \(generation)"
-    case .notify: return number.map { "vCPU of server \($0)" } ?? ""
-    default: return pageText(map)
-    }
-  }
-
-  private func pageText(_ map: DeviceMap) -> String {
-    guard let offset else { return "" }
-    guard let page = map.target(at: offset) else { return "0x" + String(offset, radix: 16) }
-    let count = pages(map)?.count ?? 1
-    return count == 1 ? "\(page)" : "\(page) and \(ReportText.number(count - 1)) more"
+    let name = TraceEvent(self, map).name
+    let rest = (pages(map)?.count ?? 1) - 1
+    return rest == 0 ? name : "\(name) and \(ReportText.number(rest)) more"
   }
 }
