@@ -11,6 +11,7 @@ struct TraceCommand: ParsableCommand {
       """,
     subcommands: [
       TraceLiveCommand.self, TraceSummaryCommand.self, TraceConvertCommand.self,
+      TraceReportCommand.self,
     ],
     defaultSubcommand: TraceLiveCommand.self)
 }
