@@ -21,4 +21,19 @@ extension MappedRegion {
       throw Errno(rawValue: errno)
     }
   }
+
+  /// Touches each page of a range as a load or a store would, but a hole is an error and no signal
+  /// (`MADV_POPULATE_READ`, `MADV_POPULATE_WRITE`).
+  /// - Parameters:
+  ///   - range: byte offsets in the mapping, multiples of the system's page size.
+  ///   - forWriting: whether a store follows.
+  /// - Throws: `EFAULT` for a hole, `EINVAL` on a kernel before 5.14.
+  public func populate(_ range: Range<Int>, forWriting: Bool = false) throws(Errno) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
+    let advice = forWriting ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
+    guard
+      unsafe madvise(bytes.baseAddress.map { unsafe $0 + range.lowerBound }, range.count, advice)
+        == 0
+    else { throw Errno(rawValue: errno) }
+  }
 }

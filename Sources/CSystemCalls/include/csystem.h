@@ -148,6 +148,14 @@ int csystem_notify_service_manager(const char *state);
 int csystem_fork(void);
 void csystem_exit_copy(int code) __attribute__((noreturn));
 
+// A terminal's whole screen, once in a process
+/// Takes it: keys come one by one and silently, Control-C as well. A signal that ends the process gives it back first; one
+/// that tells of a change of size ends a wait. -ENOTTY where there is no terminal.
+int csystem_enter_screen(int from, int to);
+/// Gives it back as it was; does nothing the second time.
+void csystem_leave_screen(void);
+int csystem_screen_size(int fd, int *columns, int *rows);
+
 // Watchdog: a child process that ends the connection of a mount whose server was killed and cannot end
 // because one of its threads waits for an answer that nobody will give.
 /// What is watched: the mount point, below PIPE_BUF so that it is written at once, and its device number.
