@@ -89,8 +89,8 @@ public struct TopModel: Sendable {
   }
 
   private mutating func name(_ record: TraceRecord) {
-    threads[record.threadID, default: TopThread(processID: record.processID)].name =
-      record.taskName
+    guard let name = record.threadName else { return }
+    threads[record.threadID, default: TopThread(processID: record.processID)].name = name
   }
 
   private mutating func log(_ event: TopEvent) {
@@ -140,31 +140,19 @@ public struct TopModel: Sendable {
   }
 
   private func row(_ page: TopPage, at offset: UInt64) -> TopView.Page {
-    let target = map.target(at: offset)
-    var row = TopView.Page(page, name: Self.name(of: target, at: offset), per: seconds)
+    var place = TraceRecord(.fill)
+    place.offset = offset
+    let event = TraceEvent(place, map)
+    let name = event.pageWords ?? "0x" + String(offset, radix: 16)
+    let backing = page.record.map { TraceEvent($0, map).backingWords ?? "none" } ?? "-"
+    var row = TopView.Page(page, name: name, backing: backing, per: seconds)
     row.offset = offset
-    if case .esb(let lisn, _) = target { row.pq = sources[lisn.rawValue]?.description }
+    if case .esb(let lisn, _) = event.target { row.pq = sources[lisn.rawValue]?.description }
     return row
-  }
-
-  /// The page as ``/XIVEModel/OffsetName`` reads it.
-  private static func name(of target: PageTarget?, at offset: UInt64) -> String {
-    guard let target else { return "0x" + String(offset, radix: 16) }
-    let isAlias = offset >> Region.shift == Region.kernel.rawValue
-    if isAlias, case .esb(let lisn, let half) = target { return "kernel:\(lisn):\(half.name)" }
-    return target.description
   }
 }
 
 extension TraceRecord {
   /// How long the toucher waited, as far as the server knows.
   fileprivate var nanoseconds: UInt64 { UInt64(queueTime) + UInt64(serviceTime) }
-
-  /// The name that a task record gives; what a terminal would take for a command is not in it.
-  fileprivate var taskName: String {
-    let bytes = [offset ?? .max, value].flatMap { word in
-      (0..<8).map { UInt8(truncatingIfNeeded: word.littleEndian >> ($0 * 8)) }
-    }
-    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-  }
 }

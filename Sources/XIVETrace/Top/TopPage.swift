@@ -48,30 +48,20 @@ struct TopPage: Sendable {
   /// Faults since the view began.
   private(set) var faultsInAll = 0
   private(set) var cause = TraceCause.none
-  private(set) var backing = "-"
+  /// The last touch that tells what served the page.
+  private(set) var record: TraceRecord?
 
   mutating func take(_ record: TraceRecord, _ uses: TopUses) {
     current.add(uses)
     faultsInAll += uses.faults
     if record.kind == .fill { cause = record.cause }
-    backing = Self.words(record) ?? backing
+    // Of other touches not all tell what served them.
+    if record.kind == .fill || record.backing != nil { self.record = record }
   }
 
   mutating func turn() {
     last = current
     current = TopUses()
-  }
-
-  /// What served a touch; nil where the record does not tell.
-  private static func words(_ record: TraceRecord) -> String? {
-    guard let backing = record.backing else { return record.kind == .fill ? "none" : nil }
-    if let hardware = record.hardware {
-      return "PHB \(hardware.phb):\(hardware.irq) gen \(record.generation)"
-    }
-    switch backing {
-    case .ipi: return "IPI gen \(record.generation)"
-    case .phb, .tima, .end: return "\(backing)".uppercased()
-    }
   }
 }
 
@@ -98,9 +88,9 @@ struct TopThread: Sendable {
 /// Counts of one interval that belong to no page.
 struct TopInterval: Sendable {
   private(set) var kinds: [TraceKind: Int] = [:]
-  var fills = LatencyHistogram()
-  var exact = LatencyHistogram()
-  var zaps = LatencyHistogram()
+  var fills = Latencies()
+  var exact = Latencies()
+  var zaps = Latencies()
   /// Sources whose state was told.
   var touched: Set<UInt32> = []
   var lost: UInt64 = 0

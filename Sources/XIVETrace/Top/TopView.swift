@@ -84,13 +84,13 @@ public struct TopView: Sendable, Encodable {
     /// How many there were.
     public let count: Int
 
-    init?(_ histogram: LatencyHistogram) {
+    init?(_ histogram: Latencies) {
       guard let half = histogram.percentile(50), let most = histogram.percentile(99) else {
         return nil
       }
       p50 = Double(half) / 1e3
       p99 = Double(most) / 1e3
-      count = histogram.count
+      count = Int(clamping: histogram.count)
     }
   }
 
@@ -121,7 +121,7 @@ public struct TopView: Sendable, Encodable {
     /// The state that its source was left in; nil where no record told it.
     public internal(set) var pq: String?
 
-    init(_ page: TopPage, name: String, per seconds: Double) {
+    init(_ page: TopPage, name: String, backing: String, per seconds: Double) {
       self.name = name
       faults = Double(page.last.faults) / seconds
       refaults = Double(page.last.refaults) / seconds
@@ -131,7 +131,7 @@ public struct TopView: Sendable, Encodable {
       microseconds = Double(page.last.nanoseconds) / 1e3 / seconds
       faultsInAll = page.faultsInAll
       cause = page.cause.name
-      backing = page.backing
+      self.backing = backing
     }
   }
 

@@ -234,33 +234,3 @@ struct TopModelTests {
     }
   }
 }
-
-@Suite("Latency histograms")
-struct LatencyHistogramTests {
-  @Test("A percentile is no less than the value, and at most a sixteenth more")
-  func error() {
-    for exponent in 0..<64 {
-      for value in [UInt64(1) << exponent, (1 << exponent) | (1 << exponent) / 3, .max >> exponent]
-      {
-        var histogram = LatencyHistogram()
-        histogram.add(value)
-        let seen = histogram.percentile(50) ?? 0
-        #expect(seen >= value && seen - value <= value / 16, "\(value): \(seen)")
-      }
-    }
-  }
-
-  @Test("Half are below the middle, whatever the order", arguments: [1, 2, 99, 100, 1_000])
-  func middle(count: Int) {
-    var histogram = LatencyHistogram()
-    for number in (1...count).reversed() { histogram.add(UInt64(number)) }
-    let exact = UInt64((count + 1) / 2)
-    let seen = histogram.percentile(50) ?? 0
-    #expect(seen >= exact && seen <= exact + exact / 16)
-    #expect(histogram.percentile(100) ?? 0 >= UInt64(count))
-    #expect(histogram.count == count)
-  }
-
-  @Test("Of nothing there is none")
-  func empty() { #expect(LatencyHistogram().percentile(50) == nil) }
-}
