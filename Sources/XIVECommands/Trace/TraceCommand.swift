@@ -10,8 +10,8 @@ struct TraceCommand: ParsableCommand {
       started with --trace, nothing is kept, and nothing is paid.
       """,
     subcommands: [
-      TraceLiveCommand.self, TraceSummaryCommand.self, TraceConvertCommand.self,
-      TraceReportCommand.self,
+      TraceLiveCommand.self, TopCommand.self, TraceSummaryCommand.self, TraceConvertCommand.self,
+      TraceReportCommand.self, DecodeCommand.self, ReplayCommand.self,
     ],
     defaultSubcommand: TraceLiveCommand.self)
 }
