@@ -94,8 +94,8 @@ let package = Package(
     .target(
       name: "XIVEHarness",
       dependencies: [
-        "CHarness", "XIVEClient", "DeviceClient", "XIVEModel", "SystemCalls",
-        .product(name: "SystemPackage", package: "swift-system"),
+        "CHarness", "XIVEClient", "XIVETrace", "TraceRecords", "DeviceClient", "XIVEModel",
+        "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),
 

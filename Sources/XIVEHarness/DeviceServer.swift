@@ -29,7 +29,11 @@ final class DeviceServer {
     path = "\(stage.place.path)/device\(number)"
     errors = "\(stage.place.path)/errors\(number)"
     control = stage.control
-    var words = ["serve", "--exit-with-parent", path] + shape.words
+    // Records all the time rather than by a reader of ours, who would be in the scenario's way; few of them unless all are
+    // wanted, for a server must not seem to grow.
+    let records = stage.options.traceDirectory == nil ? 4_096 : 1 << 20
+    var words = ["serve", "--exit-with-parent", path, "--trace", "--trace-records", "\(records)"]
+    words += shape.words
     if let sabotage = stage.options.sabotage { words += ["--sabotage", sabotage.rawValue] }
     self.words = words
     process = try Self.start(words, path, errors: errors)

@@ -25,6 +25,10 @@ public struct HarnessOptions: Hashable, Sendable {
   /// A mistake that served devices make on purpose.
   public var sabotage: Sabotage?
 
+  /// A directory for the trace of each scenario, from its device's start on; nil: only what a failed one had kept, beside
+  /// its log.
+  public var traceDirectory: String?
+
   /// Seconds without a sign of life that are a hang.
   public var patience = 30
   /// The program that consumer processes run: one that knows `hotplug consume`.
@@ -47,6 +51,7 @@ public struct HarnessOptions: Hashable, Sendable {
     if threads != usual.threads { words.append("--threads \(threads)") }
     if let seconds { words.append("--duration \(seconds)") }
     if patience != usual.patience { words.append("--patience \(patience)") }
+    if let traceDirectory { words.append("--trace \(traceDirectory)") }
     if let sabotage { words.append("--sabotage \(sabotage.rawValue)") }
     return words.joined(separator: " ")
   }

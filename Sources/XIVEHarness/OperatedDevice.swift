@@ -1,6 +1,7 @@
 internal import SystemCalls
 internal import XIVEClient
 internal import XIVEModel
+internal import XIVETrace
 
 /// A served device, the descriptor that operates it, what must be true of it, and who watches.
 ///
@@ -12,6 +13,8 @@ final class OperatedDevice {
   let shape: ServedShape
   /// The descriptor that operates it, as a VMM's would.
   private(set) var descriptor: XIVEDescriptor
+  /// What its trace says of it: as it was when it was served first.
+  private(set) var traced: TracedDevice
   /// What must be true.
   var model: PassthroughModel
   /// What watchers look at; nil while nobody watches.
@@ -27,6 +30,7 @@ final class OperatedDevice {
     self.shape = shape
     server = try DeviceServer(stage, shape, number: number)
     descriptor = try XIVEDescriptor(server.path)
+    traced = try DeviceTraceSource(server.path).describe(server.path)
     model = PassthroughModel(created: shape.created)
     stage.note("serving \(server.path)")
   }
@@ -69,6 +73,7 @@ final class OperatedDevice {
   /// Opens the file again, for a server that was started anew.
   func reopen() throws {
     descriptor = try XIVEDescriptor(server.path)
+    traced = try DeviceTraceSource(server.path).describe(server.path)
     model = PassthroughModel(created: shape.created)
     isDying = false
   }

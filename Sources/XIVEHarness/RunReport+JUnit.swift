@@ -35,14 +35,15 @@ extension ScenarioResult {
     switch outcome {
     case .passed: break
     case .failed:
-      let rest = [repeatCommand, log.map { "log: \($0)" }].compactMap { $0 }
+      let files = [log.map { "log: \($0)" }, trace.map { "trace: \($0)" }]
+      let rest = ([repeatCommand] + files).compactMap { $0 }
       lines.append(
         #"    <failure message="\#(reason)">\#(Self.escaped(rest.joined(separator: "\n")))</failure>"#
       )
     case .skipped: lines.append(#"    <skipped message="\#(reason)"/>"#)
     }
-    if !steps.isEmpty {
-      let text = (["seed \(seed)"] + steps.map(\.text)).joined(separator: "\n")
+    if !steps.isEmpty || !lastRecords.isEmpty {
+      let text = (["seed \(seed)"] + steps.map(\.text) + lastRecords).joined(separator: "\n")
       lines.append("    <system-out>\(Self.escaped(text))</system-out>")
     }
     return lines + ["  </testcase>"]

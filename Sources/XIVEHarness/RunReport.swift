@@ -34,6 +34,11 @@ public struct ScenarioResult: Sendable, Encodable {
   public internal(set) var steps: [Step] = []
   /// The file with everything that was done and seen; of a failure only.
   public internal(set) var log: String?
+  /// The file with the trace records that its device had kept, for `xive trace`; of a failure, and when all are
+  /// wanted.
+  public internal(set) var trace: String?
+  /// The last of these records as text.
+  public internal(set) var lastRecords: [String] = []
   /// The command that runs it once more.
   public internal(set) var repeatCommand: String?
 

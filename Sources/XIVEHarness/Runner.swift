@@ -1,5 +1,6 @@
 internal import SystemCalls
 internal import SystemPackage
+internal import XIVETrace
 
 /// Runs scenarios, one after the other.
 public struct Runner {
@@ -47,11 +48,15 @@ public struct Runner {
     var result: ScenarioResult
     do {
       let stage = try Stage(options, seed: seed, cycles: scenario.usualCycles, observer)
-      let failure = perform(scenario, stage)
+      let (failure, tails) = perform(scenario, stage)
+      let trace = keep(tails, stage, scenario, seed)
       result = ScenarioResult(
         scenario, seed: seed, failure == nil ? .passed : .failed, reason: failure)
       result.take(from: stage)
+      result.trace = trace
       if failure != nil {
+        result.lastRecords = tails.flatMap(\.lines)
+        note(tails, stage)
         result.log = keep(stage.log, scenario, seed)
         result.repeatCommand = options.command(repeating: scenario.name, seed: seed)
       }
@@ -64,27 +69,62 @@ public struct Runner {
   }
 
   /// Performs a scenario and cleans up after it.
-  /// - Returns: why it failed, or nil.
-  private func perform(_ scenario: Scenario, _ stage: Stage) -> String? {
+  /// - Returns: why it failed, and the last records of its devices; or nil and none.
+  private func perform(_ scenario: Scenario, _ stage: Stage) -> (String?, [TraceTail]) {
     let supervisor: Supervisor
     do {
       let log = stage.log
       supervisor = try Supervisor(
         stage.control, patience: options.patience, last: { log.last }, observer)
-    } catch { return "no thread to watch over it: \(error)" }
+    } catch { return ("no thread to watch over it: \(error)", []) }
     var failure: (any Error)?
-    do { try scenario.perform(stage) } catch { failure = error }
+    var tails: [TraceTail] = []
+    do { try scenario.perform(stage) } catch {
+      failure = error
+    }
+    // Before the servers end, and while somebody watches over it.
+    if failure != nil || options.traceDirectory != nil { tails = stage.traceTails() }
     do { try stage.close() } catch { failure = failure ?? error }
     supervisor.end()
-    guard let failure else { return nil }
+    guard let failure else { return (nil, tails) }
     stage.note("ended: \(failure)")
-    return "\(failure)"
+    return ("\(failure)", tails)
+  }
+
+  /// Writes the last records to the log.
+  private func note(_ tails: [TraceTail], _ stage: Stage) {
+    for tail in tails {
+      let lines = tail.lines
+      stage.note(
+        "the last \(lines.count) records of \(tail.trace.device.path):\n"
+          + lines.joined(separator: "\n"))
+    }
+  }
+
+  /// Writes the records of the scenario's device, no scenario has two, to a file that stays.
+  private func keep(_ tails: [TraceTail], _ stage: Stage, _ scenario: Scenario, _ seed: UInt64)
+    -> String?
+  {
+    guard let tail = tails.first else { return nil }
+    let path = path(scenario, seed, "xivetrace", in: options.traceDirectory)
+    do { try tail.trace.write(to: path) } catch {
+      stage.note("\(error)")
+      return nil
+    }
+    return path
+  }
+
+  /// A file that stays.
+  private func path(
+    _ scenario: Scenario, _ seed: UInt64, _ suffix: String, in directory: String? = nil
+  ) -> String {
+    let directory = directory ?? Program.variable("TMPDIR") ?? "/tmp"
+    return "\(directory)/xive-hotplug-\(scenario.name)-\(seed).\(suffix)"
   }
 
   /// Writes a log to a file that stays.
   private func keep(_ log: RunLog, _ scenario: Scenario, _ seed: UInt64) -> String? {
-    let parent = Program.variable("TMPDIR") ?? "/tmp"
-    let path = "\(parent)/xive-hotplug-\(scenario.name)-\(seed).log"
+    let path = path(scenario, seed, "log")
     do {
       try TextFile.write(log.text, to: path)
       return path

@@ -78,6 +78,16 @@ public final class Stage {
     return device
   }
 
+  /// The last records of the devices whose servers still answer; why there are none of the others is in the log.
+  func traceTails() -> [TraceTail] {
+    devices.compactMap { device in
+      do { return try TraceTail(device.traced) } catch {
+        log.add("no trace of \(device.server.path): \(error)")
+        return nil
+      }
+    }
+  }
+
   /// Ends what is left, each with what it has to say; the first failure is thrown.
   func close() throws {
     var failure: (any Error)?

@@ -42,8 +42,45 @@ struct HotplugTests {
       result.repeatCommand
         == "xive hotplug run plug-unplug --seed 5 --cycles 20000 --sabotage \(mistake.rawValue)")
     let log = try #require(result.log)
-    #expect(TextFile.contents(of: log).contains("NOT as expected: 2. plug, map, unmap, unplug"))
+    let text = TextFile.contents(of: log)
+    #expect(text.contains("NOT as expected: 2. plug, map, unmap, unplug"))
+    // What the server did just before is there, and shows its mistake once more when a right one does the same.
+    let last = try #require(result.lastRecords)
+    #expect(last.count > 20 && last.allSatisfy { text.contains($0) })
+    #expect(last.contains { $0.contains("/") && $0.contains(" zap ") }, "\(last)")
+    let trace = try #require(result.trace)
+    let replay = try CommandResult.xive("trace", "replay", trace, "--differences", "1000")
+    #expect(replay.exitCode == 1, "\(replay.errors)")
+    let missing =
+      mistake == .skipAlias ? "replayed: zap  kernel:0x10:" : "replayed: publish  LISN 0x10-"
+    #expect(replay.output.contains { $0.hasPrefix(missing) }, "\(replay.output)")
     #expect(run.mountsLeft == 0)
+  }
+
+  @Test(
+    "A scenario that one thread performs gives the same, record by record, when its trace is replayed"
+  )
+  func replay() throws {
+    let directory = try TemporaryDirectory()
+    let run = try HotplugRun([
+      "pending-unplug", "--cycles", "1", "--seed", "7", "--trace", directory.path,
+    ])
+    #expect(run.exitCode == 0, "\(run.text)")
+    let trace = try #require(run.report.results.first?.trace)
+    #expect(trace == directory.path + "/xive-hotplug-pending-unplug-7.xivetrace")
+    let replay = try CommandResult.xive("trace", "replay", trace, "--json")
+    let text = replay.output.joined(separator: "\n")
+    #expect(replay.exitCode == 0 && replay.errors == [], "\(text)")
+    let report = try JSONDecoder().decode(Replay.self, from: Data(text.utf8))
+    #expect(report.isFromTheStart && report.differenceCount == 0 && report.notCompared.isEmpty)
+    #expect(report.requests > 1_000 && report.records > report.requests, "\(text)")
+  }
+
+  /// What a program reads of a replay.
+  private struct Replay: Decodable {
+    let requests, records, differenceCount: Int
+    let isFromTheStart: Bool
+    let notCompared: [String: Int]
   }
 
   @Test(
@@ -189,7 +226,8 @@ private final class HotplugRun {
       let cycles, checks: Int
       let seconds: Double
       let steps: [Step]
-      let reason, log, repeatCommand: String?
+      let reason, log, trace, repeatCommand: String?
+      let lastRecords: [String]?
     }
     let schemaVersion, passed, failed, skipped: Int
     let seed: UInt64

@@ -26,7 +26,8 @@ struct HotplugCommandTests {
   func options() throws {
     let command = try parse(
       "recycle", "fork", "--seed", "7", "--repeat", "3", "--cycles", "9", "--consumers", "4",
-      "--threads", "5", "--duration", "2m", "--sabotage", "zap-first", "--json", "--junit", "x.xml")
+      "--threads", "5", "--duration", "2m", "--sabotage", "zap-first", "--trace", "d", "--json",
+      "--junit", "x.xml")
     var expected = HarnessOptions(seed: 7)
     expected.repetitions = 3
     expected.cycles = 9
@@ -34,6 +35,7 @@ struct HotplugCommandTests {
     expected.threads = 5
     expected.seconds = 120
     expected.sabotage = .zapFirst
+    expected.traceDirectory = "d"
     #expect(command.options.harnessOptions == expected)
     #expect(command.names == ["recycle", "fork"])
     #expect(command.json)

@@ -129,6 +129,8 @@ struct ReportTests {
     passed.steps = [Step(number: 1, title: "x < y", expected: "&", seen: "\"z\"\u{1}", isMet: true)]
     var failed = ScenarioResult(scenario, seed: 10, .failed, reason: "a <b> & \"c\"\nd")
     failed.log = "/tmp/log"
+    failed.trace = "/tmp/trace"
+    failed.lastRecords = ["0.1 watch/7 fill <x>"]
     failed.repeatCommand = "xive hotplug run a-b --seed 10"
     let skipped = ScenarioResult(scenario, seed: 11, .skipped, reason: "no 'kvm'")
     report.results = [passed, failed, skipped]
@@ -158,14 +160,17 @@ struct ReportTests {
       for case in suite.findall("testcase"):
           print(case.get("name"), case.get("time"), [c.tag for c in case])
       print(repr(suite.find("testcase/failure").get("message")))
-      print(repr(suite.find("testcase/system-out").text))
+      print([out.text for out in suite.iter("system-out")], suite.find("testcase/failure").text)
       """
     let result = try CommandResult(["python3", "-c", script, file])
     #expect(result.errors == [])
     #expect(
       result.output == [
-        "3 1 1 1.250", "a-b 1.250 ['system-out']", "a-b 0.000 ['failure']", "a-b 0.000 ['skipped']",
-        #"'a <b> & "c"\nd'"#, #"'seed 9\n1. x < y: expected &; saw "z"?'"#,
+        "3 1 1 1.250", "a-b 1.250 ['system-out']", "a-b 0.000 ['failure', 'system-out']",
+        "a-b 0.000 ['skipped']",
+        #"'a <b> & "c"\nd'"#,
+        #"['seed 9\n1. x < y: expected &; saw "z"?', 'seed 10\n0.1 watch/7 fill <x>'] "#
+          + "xive hotplug run a-b --seed 10", "log: /tmp/log", "trace: /tmp/trace",
       ])
   }
 

@@ -44,6 +44,7 @@ final class HotplugConsole: RunObserver {
       result.log.map { say("  log: \($0)") }
       result.repeatCommand.map { say("  once more: \($0)") }
     }
+    result.trace.map { say("  trace: \($0)") }
   }
 
   func gaveUp(after last: String) {

@@ -26,6 +26,12 @@ struct HotplugOptions: ParsableArguments {
   var duration: HotplugDuration?
 
   @Option(
+    help: ArgumentHelp(
+      "Keep the trace of each scenario in this directory, for xive trace; without it only a failed one's last records.",
+      valueName: "directory"))
+  var trace: String?
+
+  @Option(
     help: .hidden,
     transform: { text in
       guard let mistake = Sabotage(rawValue: text) else {
@@ -66,6 +72,7 @@ struct HotplugOptions: ParsableArguments {
     options.threads = threads
     options.seconds = duration?.seconds
     options.sabotage = sabotage
+    options.traceDirectory = trace
     options.patience = patience
     if let consumerProgram { options.consumerProgram = consumerProgram }
     return options
