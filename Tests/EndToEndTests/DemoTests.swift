@@ -1,3 +1,4 @@
+import SystemCalls
 import Testing
 import XIVETestSupport
 
@@ -12,8 +13,18 @@ struct DemoTests {
     let consumer = try compile("consumer", in: directory)
     let vmm = try compile("vmm", in: directory)
     let demo = try ProgramRun(
-      Built.path("xive"), ["demo", "--consumer", consumer, "--vmm", vmm, "--events", "4000"])
+      Built.path("xive"),
+      [
+        "demo", "--consumer", consumer, "--vmm", vmm, "--events", "4000", "--report",
+        directory.path + "/report.html",
+      ])
     #expect(demo.exitCode == 0, "\(demo.text)")
+    // The report is of this device, from the first fault to the guest's interrupts.
+    let page = TextFile.contents(of: directory.path + "/report.html")
+    #expect(demo.lines.contains(directory.path + "/report.html"), "\(demo.text)")
+    for part in ["0x1304", "0x1340", "SIGBUS", "PHB 0", "vcpu-0"] {
+      #expect(page.contains(part), "the report lacks \(part)")
+    }
     for expected in [
       "esb:0x1304:management  IPI", "none: SIGBUS", "created: the same address gives PQ 01 now",
       "hole, SIGBUS at device offset: 0x2687800", "guest-physical 0xe0023000: LISN 0xf",
@@ -50,7 +61,10 @@ struct DemoTests {
 
   @Test("A consumer that fails makes it fail")
   func failingConsumer() throws {
-    let demo = try ProgramRun(Built.path("xive"), ["demo", "--consumer", "/bin/false"])
+    let directory = try TemporaryDirectory()
+    let demo = try ProgramRun(
+      Built.path("xive"),
+      ["demo", "--consumer", "/bin/false", "--report", directory.path + "/report.html"])
     #expect(demo.exitCode == 1)
     #expect(demo.text.contains("NOT /bin/false: exit status 1"))
   }

@@ -16,6 +16,7 @@ struct TopTerminal: Decodable {
   /// - Parameters:
   ///   - path: the device.
   ///   - steps: `wait:TEXT` until it is written, `keys:TEXT`, `signal:NUMBER`, `kill:PROCESS`, `size:COLUMNSxROWS`.
+  /// - Throws: ``SupportFailure`` when it does not end.
   init(_ path: String, _ steps: [String]) throws {
     let words = ["python3", "-c", Self.script, Built.path("xive"), path] + steps
     let run = try CommandResult(words, within: 120_000)

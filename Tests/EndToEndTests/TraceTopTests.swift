@@ -62,7 +62,7 @@ struct TraceTopTests {
   @Test("Once: one table, or one JSON object, of one interval")
   func once() throws {
     let device = try ServedDevice(["--create", "0-63"])
-    var consumer = try Consumer(opening: device.path)
+    let consumer = try Consumer(opening: device.path)
     consumer.send("hammer 2 60000 pread 0 \(managementPage(5) + 0x800)")
     let text = try CommandResult.xive("trace", "top", device.path, "--once", "--interval", "0.5")
     #expect(text.exitCode == 0 && text.errors == [], "\(text.errors)")

@@ -5,6 +5,7 @@ internal import SystemCalls
 internal import XIVEClient
 internal import XIVEDevice
 internal import XIVEModel
+internal import XIVETrace
 
 /// `xive demo`: everything in one go.
 struct DemoCommand: ParsableCommand {
@@ -14,7 +15,8 @@ struct DemoCommand: ParsableCommand {
     discussion: """
       Serves a device in a temporary place and has other processes use it: a Swift consumer, the program \
       named by --consumer, and QEMU where it is installed, a VMM that devices are plugged into and unplugged from, and a \
-      guest whose vCPUs handle interrupts. Shows what they see and the faults that the server resolved. Exits with 0 \
+      guest whose vCPUs handle interrupts. Shows what they see and the faults that the server resolved, and writes a \
+      report of everything that happened. Exits with 0 \
       when everything was as expected.
       """)
 
@@ -34,6 +36,9 @@ struct DemoCommand: ParsableCommand {
     help: "Interrupts that the guest sends one by one, 1000 to 100000000; a million take minutes.")
   var events: Int = GuestCommand.defaultEvents
 
+  @Option(help: ArgumentHelp("Write the report of the demo itself there.", valueName: "file"))
+  var report: String = "xive-demo-report.html"
+
   /// A message source that consumers play with, and one that exists only once the demo creates it.
   private static let lisn = LISN(rawValue: 0x1304)
   private static let hole = LISN(rawValue: 0x1340)
@@ -46,32 +51,31 @@ struct DemoCommand: ParsableCommand {
     var stage = DemoStage()
     let device = try makeDevice()
     let host = try reporting { try DemoHost(device) }
-    var faults = try reporting { try FaultLog(host.path) }
-    _ = try reporting { try faults.take() }
+    let recorder = try reporting { try DemoRecorder(host.path) }
     stage.title("A device file: \(host.path)")
     try reporting { try showMap(host.path) }
 
     stage.title("A Swift consumer, in a process of its own")
     stage.run(Program.own, ["consumer", host.path, "\(Self.lisn)", "\(Self.hole)"])
-    stage.show(try reporting { try faults.take() }, device.map)
+    stage.show(try reporting { try recorder.takeFaults() }, device.map)
 
     if let consumer {
       stage.title("A C consumer, built with nothing but xive.h and cc")
       // The hole of before exists now; its neighbour is the next.
       let next = LISN(rawValue: Self.hole.rawValue + 1)
       stage.run(consumer, [host.path, "\(Self.lisn)", "--hole", "\(next)"])
-      stage.show(try reporting { try faults.take() }, device.map)
+      stage.show(try reporting { try recorder.takeFaults() }, device.map)
     }
     stage.title("QEMU, unmodified: memory-backend-file and ivshmem-plain")
     if let qemu = Program.find("qemu-system-x86_64") {
       stage.expect(QEMUConsumer.run(qemu, host.path, device.map))
-      stage.show(try reporting { try faults.take() }, device.map)
+      stage.show(try reporting { try recorder.takeFaults() }, device.map)
     } else {
       stage.note("skipped: qemu-system-x86_64 is not installed: apt-get install qemu-system-x86")
     }
     stage.title("Hot-plug: devices come and go under a VMM, in a process of its own")
     stage.run(Program.own, ["vmm", host.path, "\(Self.plugged)"])
-    stage.showFillCount(try reporting { try faults.take() })
+    stage.showFillCount(try reporting { try recorder.takeFaults() })
     stage.title("Interrupts: four vCPUs handle them as Linux does, in a process of its own")
     stage.run(
       Program.own, ["guest", host.path, "--events", "\(events)"], within: 30_000 + events)
@@ -84,10 +88,20 @@ struct DemoCommand: ParsableCommand {
     for verb in ["save", "restore"] { stage.run(Program.own, [verb, host.path, file]) }
     stage.title("Summary")
     try reporting { try showCounters(host.path) }
+    try write(recorder.finish())
     host.stop()
     stage.note(
       stage.failures == 0 ? "everything was as expected" : "\(stage.failures) things went wrong")
     if stage.failures > 0 { throw Exit.failed }
+  }
+
+  /// Writes the report of what was recorded from the start on.
+  private func write(_ trace: Trace) throws {
+    print("\nEverything that happened, as a page for a browser:")
+    do { try ReportFiles.write(TraceReport(trace).html, to: report) } catch {
+      printError("xive: \(error): name another place with --report")
+      throw Exit.failed
+    }
   }
 
   private func makeDevice() throws -> XIVEDevice {
