@@ -53,6 +53,14 @@ for (const name of ["h1","h2","h3","h4","h5","h6","h7","o0","o1","o2","o3","o4",
 return [count, failures];
 """
 
+# Cells whose colour says something else than their title.
+COLOURED = """
+return [...document.querySelectorAll("#map-picture rect.c")].filter((cell) => {
+  const figure = cell.querySelector("title").textContent.match(arguments[0]);
+  return (figure !== null && figure[1] !== "0") !== /\\bh[1-7]\\b/.test(cell.getAttribute("class"));
+}).map((cell) => cell.querySelector("title").textContent);
+"""
+
 
 class Page:
     def __init__(self, path, directory):
@@ -83,8 +91,8 @@ class Page:
         for key in keys:
             self.driver.switch_to.active_element.send_keys(key)
 
-    def run(self, script):
-        return self.driver.execute_script(script)
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
 
     def scheme(self, name):
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
@@ -113,6 +121,9 @@ def pointer(page, wanted):
         page.run(f"document.querySelectorAll('input[name=measure]')[{place}].click()")
         page.check(f"measure {name} has a name for the map",
                    name.lower() in page.one("#map-picture").get_attribute("aria-label").lower())
+        if name in ("Refaults", "SIGBUS"):
+            wrong = page.run(COLOURED, f" ([\\d,]+) {name if name == 'SIGBUS' else 'refaults'}")
+            page.check(f"measure {name} colours the cells that have some", wrong == [], wrong)
         if place:
             page.check(f"measure {name} changes the map", colours(page) != before)
     page.check("the legend follows", page.one("#map-picture .legend").text != legend)
