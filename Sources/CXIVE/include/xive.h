@@ -806,8 +806,8 @@ struct xive_trace_record {
   __u32 pid;           ///< its process
   __u32 number;        ///< the LISN; of END pages the END's index, of TIMA pages the server
   __u32 generation;    ///< of the backing, as in the page's signature
-  __u32 queue_time;    ///< ns for which it is known to have waited before anybody handled it
-  __u32 service_time;  ///< ns from then on until it was answered or done
+  __u32 queue_time;    ///< ns before `time` for which it is known to have waited; more it may have
+  __u32 service_time;  ///< ns from `time` on until it was answered or done
   __u16 hwirq;         ///< of `phb`, when that is the backing
   __u16 phb : 10;
   __u16 half : 2;      ///< XIVE_TRIGGER, XIVE_MANAGEMENT; XIVE_END_*; XIVE_VIEW_*
