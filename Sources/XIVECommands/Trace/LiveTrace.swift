@@ -27,6 +27,8 @@ struct LiveTrace<Sink: TraceSink & ~Copyable>: ~Copyable {
   private var sink: Sink
   private var selection: TraceSelection
   private let limits: Limits
+  private let startWatch: () -> KernelWatch?
+  private var kernel: KernelWatch?
   private var progress: TraceProgress
   /// What was selected comes to this.
   private(set) var summary: TraceSummary
@@ -35,8 +37,9 @@ struct LiveTrace<Sink: TraceSink & ~Copyable>: ~Copyable {
 
   init(
     _ stream: consuming TraceStream<DeviceTraceSource>, _ selection: TraceSelection,
-    into sink: consuming Sink, _ limits: Limits
+    into sink: consuming Sink, _ limits: Limits, _ startWatch: @escaping () -> KernelWatch?
   ) {
+    self.startWatch = startWatch
     progress = TraceProgress(isOn: sink.byteCount != nil)
     self.stream = stream
     self.sink = sink
@@ -60,11 +63,15 @@ struct LiveTrace<Sink: TraceSink & ~Copyable>: ~Copyable {
   mutating func run() throws -> End {
     defer { progress.clear() }
     let kept = try stream.end()
+    // The device's records first: a fault from before would look as if it had not reached the server.
+    guard try take() else { return .unread }
+    kernel = startWatch()
     while try !isDone(kept) {
       guard try take() else { return .unread }
       guard limits.goesOn, !isStopped else { continue }
       if stream.wait(milliseconds: waitingTime) { MonotonicClock.sleep(nanoseconds: Self.pause) }
     }
+    if let kernel { show(kernel.finish()) }
     try sink.end()
     return .done
   }
@@ -93,25 +100,29 @@ struct LiveTrace<Sink: TraceSink & ~Copyable>: ~Copyable {
   /// Reads records, and hands those over that are wanted.
   private mutating func take() throws -> Bool {
     let records = try stream.read()
-    guard !records.isEmpty else { return true }
-    hasRecords = true
+    guard !records.isEmpty || kernel != nil else { return true }
+    hasRecords = hasRecords || !records.isEmpty
     for record in selection.missingNames(in: records) { add(record) }
-    for record in records {
-      if let wanted = limits.count, count >= wanted { break }
-      add(record)
-    }
+    show(kernel?.events(adding: records) ?? records.map { FaultJoin.Event($0) })
     progress.show(count, lost: stream.lost, sink.byteCount)
     return try sink.flush()
   }
 
-  private mutating func add(_ record: TraceRecord) {
+  private mutating func show(_ events: [FaultJoin.Event]) {
+    for event in events {
+      if let wanted = limits.count, count >= wanted { break }
+      add(event.record, kernel?.sight(event))
+    }
+  }
+
+  private mutating func add(_ record: TraceRecord, _ sight: KernelSight? = nil) {
     // What this program itself asks is nothing that its user did.
     if record.kind == .attribute, record.processID == ownID { return }
     let standing = selection.take(record)
     guard standing != .unwanted else { return }
     if standing == .event { count += 1 }
     summary.add(record)
-    sink.add(record, standing, selection.names)
+    sink.add(TraceEvent(record, selection.map, sight), standing, selection.names)
   }
 }
 

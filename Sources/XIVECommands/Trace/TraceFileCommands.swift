@@ -52,17 +52,27 @@ struct TraceConvertCommand: ParsableCommand {
       try requireOther()
       var sink = TextSink(try TextOutput(output), form, reader.device)
       var selection = TraceSelection(try filters.filter(), reader.device.map)
+      var faults = RecordedFaults(reader.device.map)
       while let block = try reader.next() {
+        if case .symbols(let process, let names) = block {
+          faults.symbols[process, default: [:]].merge(names) { $1 }
+        }
         guard case .records(let records) = block else { continue }
         for record in records {
-          let standing = selection.take(record)
-          if standing != .unwanted { sink.add(record, standing, selection.names) }
+          for event in faults.take(record) { add(event, to: &sink, &selection) }
         }
         guard try sink.flush(), !StopSignals.isPending else { return }
       }
+      for event in faults.end() { add(event, to: &sink, &selection) }
       try sink.end()
       printDamage(reader.damage, of: file)
     }
+  }
+
+  private func add(_ event: TraceEvent, to sink: inout TextSink, _ selection: inout TraceSelection)
+  {
+    let standing = selection.take(event.record)
+    if standing != .unwanted { sink.add(event, standing, selection.names) }
   }
 
   private func requireOther() throws {

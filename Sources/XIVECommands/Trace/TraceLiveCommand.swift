@@ -25,6 +25,11 @@ struct TraceLiveCommand: ParsableCommand {
     help: ArgumentHelp("Go on until so many events were shown.", valueName: "events"))
   var count: UInt64?
   @Flag(help: "Leave out what is kept from before.") var new = false
+  @Option(
+    help: ArgumentHelp(
+      "Ask the kernel, too, about the page faults of a process: address, instruction, minor faults.",
+      valueName: "pid"))
+  var kernel: Int32?
   @OptionGroup(title: "Forms") var form: TraceFormOptions
   @Option(name: .short, help: ArgumentHelp("Write to a file.", valueName: "file")) var output:
     String?
@@ -45,6 +50,9 @@ struct TraceLiveCommand: ParsableCommand {
     guard count != 0 else { throw ValidationError("--count 0: write how many events") }
     guard goesOn || !new else {
       throw ValidationError("--new: say how long, with --follow, --duration or --count")
+    }
+    guard goesOn || kernel == nil else {
+      throw ValidationError("--kernel: say how long, with --follow, --duration or --count")
     }
   }
 
@@ -98,7 +106,8 @@ struct TraceLiveCommand: ParsableCommand {
     let end = try nanoseconds().map { MonotonicClock.nanoseconds + $0 }
     var trace = LiveTrace(
       stream, TraceSelection(try filters.filter(), device.map), into: sink,
-      .init(goesOn: goesOn, count: count, deadline: end))
+      .init(goesOn: goesOn, count: count, deadline: end),
+      { [kernel, path] in kernel.flatMap { KernelWatch($0, path, device.map) } })
     do {
       let end = try trace.run()
       if goesOn || output != nil, end == .done { writeError(trace.summary.text(top: 10)) }

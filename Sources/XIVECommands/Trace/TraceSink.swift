@@ -5,10 +5,10 @@ internal import XIVETrace
 protocol TraceSink: ~Copyable {
   /// Takes a record; nothing need be visible yet.
   /// - Parameters:
-  ///   - record: the record.
+  ///   - event: the record, and what the kernel knows of it.
   ///   - standing: what it is to its reader.
   ///   - names: names of threads so far.
-  mutating func add(_ record: TraceRecord, _ standing: TraceSelection.Standing, _ names: TaskNames)
+  mutating func add(_ event: TraceEvent, _ standing: TraceSelection.Standing, _ names: TaskNames)
   /// Makes visible what was taken.
   /// - Returns: false when nobody reads it any more.
   mutating func flush() throws(TraceFileError) -> Bool
@@ -21,7 +21,6 @@ protocol TraceSink: ~Copyable {
 /// A form of text.
 struct TextSink: TraceSink, ~Copyable {
   private let output: TextOutput
-  private let device: TracedDevice
   private let isRaw: Bool
   private var renderer: any TraceRenderer
   private var text = ""
@@ -30,17 +29,16 @@ struct TextSink: TraceSink, ~Copyable {
     renderer = options.renderer(device, isTerminal: output.isTerminal)
     isRaw = options.raw
     self.output = output
-    self.device = device
     renderer.begin(&text)
   }
 
   let byteCount: UInt64? = nil
 
   mutating func add(
-    _ record: TraceRecord, _ standing: TraceSelection.Standing, _ names: TaskNames
+    _ event: TraceEvent, _ standing: TraceSelection.Standing, _ names: TaskNames
   ) {
     guard standing != .bookkeeping || isRaw else { return }
-    renderer.add(TraceEvent(record, device.map), names, to: &text)
+    renderer.add(event, names, to: &text)
   }
 
   mutating func flush() throws(TraceFileError) -> Bool {
@@ -58,6 +56,11 @@ struct TextSink: TraceSink, ~Copyable {
 struct FileSink: TraceSink, ~Copyable {
   private var writer: TraceWriter
   private var records: [TraceRecord] = []
+  /// By process; those that the file does not have yet.
+  private var symbols: [UInt32: [UInt64: String]] = [:]
+  private var named: Set<UInt64> = []
+  /// When the last fault of each thread began that the file has: a fault can be that of several fills.
+  private var faults: [UInt32: UInt64] = [:]
 
   init(_ path: String, _ device: TracedDevice) throws(TraceFileError) {
     writer = try TraceWriter(path, device)
@@ -66,13 +69,26 @@ struct FileSink: TraceSink, ~Copyable {
   var byteCount: UInt64? { writer.byteCount }
 
   mutating func add(
-    _ record: TraceRecord, _ standing: TraceSelection.Standing, _ names: TaskNames
+    _ event: TraceEvent, _ standing: TraceSelection.Standing, _ names: TaskNames
   ) {
-    records.append(record)
+    if let sight = event.sight { add(sight) }
+    if event.record.kind != .kernelFault { records.append(event.record) }
+  }
+
+  private mutating func add(_ sight: KernelSight) {
+    let fault = sight.fault
+    guard faults.updateValue(fault.record.time, forKey: fault.record.threadID) != fault.record.time
+    else { return }
+    records.append(fault.record)
+    if let name = sight.instruction, named.insert(fault.instructionPointer).inserted {
+      symbols[fault.record.processID, default: [:]][fault.instructionPointer] = name
+    }
   }
 
   mutating func flush() throws(TraceFileError) -> Bool {
-    defer { records = [] }
+    defer { (records, symbols) = ([], [:]) }
+    // First, so that whoever reads on knows the names by the time.
+    for (process, names) in symbols { try writer.append(symbols: names, of: process) }
     try writer.append(records)
     return true
   }

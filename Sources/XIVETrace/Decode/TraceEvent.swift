@@ -8,14 +8,18 @@ public struct TraceEvent: Sendable {
   public let record: TraceRecord
   /// The layout of the device.
   public let map: DeviceMap
+  /// What the kernel knows of it, where it was asked.
+  public let sight: KernelSight?
 
   /// Puts a record and the device's layout together.
   /// - Parameters:
   ///   - record: what happened.
   ///   - map: the layout of the device that it happened to.
-  public init(_ record: TraceRecord, _ map: DeviceMap) {
+  ///   - sight: what the kernel knows of it; of a record of the kernel's that record.
+  public init(_ record: TraceRecord, _ map: DeviceMap, _ sight: KernelSight? = nil) {
     self.record = record
     self.map = map
+    self.sight = sight ?? KernelFault(record).map { KernelSight($0) }
   }
 
   /// Where in the device file it happened; nil for what has no place there, such as an attribute.

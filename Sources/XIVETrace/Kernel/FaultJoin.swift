@@ -17,6 +17,12 @@ public struct FaultJoin: Sendable {
     /// The kernel's fault.
     public let fault: KernelFault?
 
+    /// Puts a record and a fault together.
+    public init(_ record: TraceRecord, fault: KernelFault? = nil) {
+      self.record = record
+      self.fault = fault
+    }
+
     /// Nanoseconds from the fault until the server began to handle it; nil without both.
     ///
     /// More than the record's own queue time: it includes the kernel's way from the fault to the request.
@@ -130,9 +136,9 @@ public struct FaultJoin: Sendable {
     guard record.kind == .fill, record.cause != .prefault,
       let place = threads[thread].flatMap({ Self.last(of: $0, until: record.time) }),
       let fault = threads[thread]?[place].fault, fault.asked(for: record)
-    else { return Event(record: record, fault: nil) }
+    else { return Event(record) }
     threads[thread]?[place].isTold = true
-    return Event(record: record, fault: fault)
+    return Event(record, fault: fault)
   }
 
   /// The last of a thread's faults that began at or before a time.
@@ -167,7 +173,7 @@ public struct FaultJoin: Sendable {
   }
 
   private static func events(alone faults: [KernelFault]) -> [Event] {
-    faults.sorted { $0.record.time < $1.record.time }.map { Event(record: $0.record, fault: $0) }
+    faults.sorted { $0.record.time < $1.record.time }.map { Event($0.record, fault: $0) }
   }
 
   // A fault that was told stays for the second fill of a SIGBUS.
@@ -182,6 +188,11 @@ public struct FaultJoin: Sendable {
 }
 
 extension KernelFault {
+  /// Whether a fill can be this fault's.
+  func isOf(_ fill: TraceRecord) -> Bool {
+    fill.threadID == record.threadID && fill.time >= record.time && asked(for: fill)
+  }
+
   /// Whether a fill of the same thread, which began no earlier, can be this fault's.
   fileprivate func asked(for fill: TraceRecord) -> Bool {
     guard fill.kind == .fill, let offset, let start = fill.offset, start <= offset,

@@ -82,6 +82,7 @@ public struct TextRenderer: TraceRenderer {
     if let cause = event.causeWords {
       details.append(event.isRefault ? paint(cause, .yellow) : cause)
     }
+    if let sight = event.sight { details.append(sight.words) }
     return details
   }
 

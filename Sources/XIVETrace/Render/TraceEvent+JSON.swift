@@ -10,6 +10,7 @@ extension TraceEvent {
     addBacking(to: &json)
     addOutcome(to: &json)
     addValue(to: &json)
+    sight?.add(to: &json)
   }
 
   private func addPlace(to json: inout JSONText) {
@@ -87,20 +88,11 @@ extension TraceEvent {
     case .fence: json.add("fenced", record.value)
     case .gap: json.add("lost", record.value)
     case .guestError: json.add("error", GuestErrorName(record.value)?.name ?? "\(record.value)")
-    case .kernelFault: KernelFault(record).map { Self.add($0, to: &json) }
     case .eoi, .notify, .attribute, .forward:
       json.add("value", record.value)
       json.add("value_hex", Self.hex(record.value))
-    case .publish, .map, .unmap, .trigger, .task, nil: break
+    case .publish, .map, .unmap, .trigger, .task, .kernelFault, nil: break
     }
-  }
-
-  private static func add(_ fault: KernelFault, to json: inout JSONText) {
-    json.add("address", hex(fault.address))
-    json.add("ip", hex(fault.instructionPointer))
-    json.add("access", fault.access.name)
-    json.add("outcome", fault.outcome.name)
-    json.add("duration_ns", fault.duration)
   }
 }
 

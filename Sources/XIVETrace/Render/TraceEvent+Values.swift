@@ -4,7 +4,12 @@ internal import XIVEModel
 /// The columns of an event's numbers.
 extension TraceEvent {
   /// The kind's name; a number for one that this version does not know.
-  var kindName: String { record.kind?.name ?? "kind-\(record.rawKind)" }
+  ///
+  /// A fault that the kernel could serve by itself is a minor one.
+  var kindName: String {
+    if record.kind == .kernelFault, sight?.fault.outcome == .minor { return "minor-fault" }
+    return record.kind?.name ?? "kind-\(record.rawKind)"
+  }
 
   /// Microseconds of waiting and of service: `1.2+13.4us`; of service alone where nothing was waited for.
   var timeWords: String {
@@ -26,18 +31,10 @@ extension TraceEvent {
     case .notify: "OS ring \(Self.hex(record.value, digits: 16))"
     case .attribute: record.value == 0 ? nil : Self.hex(record.value)
     case .guestError: GuestErrorName(record.value)?.name ?? "error \(record.value)"
-    case .kernelFault: KernelFault(record).map(Self.faultWords)
     case .task: record.threadName
     case .forward: routeWords
-    case .publish, .map, .unmap, .trigger, .gap, nil: nil
+    case .publish, .map, .unmap, .trigger, .gap, .kernelFault, nil: nil
     }
-  }
-
-  private static func faultWords(_ fault: KernelFault) -> String {
-    let access = fault.access == .unknown ? "touch" : fault.access.name
-    // In the device the name says where; only elsewhere it is the address alone that does.
-    let place = fault.offset == nil ? " of \(hex(fault.address))" : ""
-    return "\(access)\(place) at \(hex(fault.instructionPointer)), \(fault.outcome.name)"
   }
 
   /// Whether a load gave anything but all ones for want of state.

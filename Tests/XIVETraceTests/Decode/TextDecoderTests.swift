@@ -1,10 +1,12 @@
 import Testing
 import XIVEModel
 
+import XIVETestSupport
+
 @testable import XIVETrace
 
 /// Lines in the forms that the tools' sources document, one variant each.
-@Suite("Text of other tools", .timeLimit(.minutes(1)))
+@Suite("Text of other tools", .hangGuard)
 struct TextDecoderTests {
   private static let map = DeviceMap(pageShift: 12, sourceCount: 8_192, serverCount: 64)
   private static let maps = """

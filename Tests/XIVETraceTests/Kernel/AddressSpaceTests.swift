@@ -1,8 +1,10 @@
 import Testing
 
+import XIVETestSupport
+
 @testable import XIVETrace
 
-@Suite("What a process's addresses show", .timeLimit(.minutes(1)))
+@Suite("What a process's addresses show", .hangGuard)
 struct AddressSpaceTests {
   private static let maps = """
     5563e83a0000-5563e83b5000 r-xp 00004000 fe:00 16362782                   /usr/bin/a consumer

@@ -2,9 +2,11 @@ import Testing
 import TraceRecords
 import XIVEModel
 
+import XIVETestSupport
+
 @testable import XIVETrace
 
-@Suite("Samples put in order, and made faults of", .timeLimit(.minutes(1)))
+@Suite("Samples put in order, and made faults of", .hangGuard)
 struct FaultAssemblyTests {
   private let page = Region.esb.start
 

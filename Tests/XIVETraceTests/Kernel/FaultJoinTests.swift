@@ -2,9 +2,11 @@ import Testing
 import TraceRecords
 import XIVEModel
 
+import XIVETestSupport
+
 @testable import XIVETrace
 
-@Suite("Faults joined to fills", .timeLimit(.minutes(1)))
+@Suite("Faults joined to fills", .hangGuard)
 struct FaultJoinTests {
   private let page = Region.esb.start + 3 * 4_096
 

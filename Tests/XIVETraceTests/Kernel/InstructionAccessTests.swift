@@ -1,8 +1,10 @@
 import Testing
 
+import XIVETestSupport
+
 @testable import XIVETrace
 
-@Suite("What instructions do to memory", .timeLimit(.minutes(1)))
+@Suite("What instructions do to memory", .hangGuard)
 struct InstructionAccessTests {
   #if arch(x86_64)
   @Test(

@@ -2,9 +2,11 @@ import Testing
 import TraceRecords
 import XIVEModel
 
+import XIVETestSupport
+
 @testable import XIVETrace
 
-@Suite("Records of the kernel's faults", .timeLimit(.minutes(1)))
+@Suite("Records of the kernel's faults", .hangGuard)
 struct KernelFaultTests {
   @Test("Every field comes back, and none disturbs another")
   func fields() {

@@ -3,6 +3,8 @@ import Testing
 import TraceRecords
 import XIVEModel
 
+import XIVETestSupport
+
 @testable import XIVETrace
 
 /// A ring's bytes, record by record, as `include/uapi/linux/perf_event.h` documents them.
@@ -34,7 +36,7 @@ private struct RingBytes {
   static func trailer(time: UInt64) -> [UInt8] { words([0, time, 0]) }
 }
 
-@Suite("Samples as the kernel writes them", .timeLimit(.minutes(1)))
+@Suite("Samples as the kernel writes them", .hangGuard)
 struct PerfSampleTests {
   private var numbers: PerfEventNumbers {
     PerfEventNumbers(meanings: [

@@ -1,10 +1,12 @@
 import SystemPackage
 import Testing
 
+import XIVETestSupport
+
 @testable import SystemCalls
 @testable import XIVETrace
 
-@Suite("What is not permitted", .timeLimit(.minutes(1)))
+@Suite("What is not permitted", .hangGuard)
 struct PermissionTests {
   static let format = """
     name: page_fault_user
