@@ -19,7 +19,8 @@ KEYS = {
     "service_ns": int, "pq_before": str, "pq_after": str, "value": int, "value_hex": str,
     "size": int, "bytes": int, "pages": int, "msis": int, "lsis": int, "store_eoi": bool,
     "unmapped": int, "fenced": int, "lost": int, "error": str, "address": str,
-    "ip": str, "access": str, "outcome": str, "duration_ns": int,
+    "ip": str, "symbol": str, "access": str, "protection": bool, "in_kernel": bool,
+    "outcome": str, "fault_ns": int, "fault_queue_ns": int,
 }
 
 

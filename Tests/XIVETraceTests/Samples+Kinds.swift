@@ -71,7 +71,7 @@ extension Samples {
     Sample(
       record: kernelFault.record,
       line: "    0.000500 qemu-ppc64/4711      kernel-fault esb:0x11:management         -"
-        + "                       1.2us  write at 0xffff00001234, major"),
+        + "                       1.2us  wrote to 0x7f1234567fc0 at 0xffff00001234"),
   ]
 
   private static var kernelFault: KernelFault {
