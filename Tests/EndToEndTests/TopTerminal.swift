@@ -36,8 +36,8 @@ struct TopTerminal: Decodable {
     let frames = text.components(separatedBy: "\u{1b}[H")
     let last = frames.last { $0.contains("xive trace top") } ?? ""
     let shown = last.components(separatedBy: "\u{1b}[0m\u{1b}[?25h")[0]
-    return shown.components(separatedBy: "\r\n").map { line in
-      ["\u{1b}[K", "\u{1b}[J", "\u{1b}[7m", "\u{1b}[0m"].reduce(line) {
+    return shown.components(separatedBy: "\n").map { line in
+      ["\r", "\u{1b}[K", "\u{1b}[J", "\u{1b}[7m", "\u{1b}[0m"].reduce(line) {
         $0.replacing($1, with: "")
       }
     }

@@ -27,8 +27,7 @@ struct TraceTopTests {
     #expect(run.screen.count == 12, "\(run.screen)")
     #expect(run.screen.allSatisfy { $0.count <= 48 }, "\(run.screen)")
     #expect(run.screen.contains { $0.hasPrefix("PAGE ") })
-    #expect(
-      run.text.contains("TestConsumer/\(consumer.processID)") || run.text.contains("TestConsumer/"))
+    #expect(run.text.contains("TestConsumer/"))
   }
 
   @Test(
@@ -66,7 +65,7 @@ struct TraceTopTests {
     consumer.send("hammer 2 60000 pread 0 \(managementPage(5) + 0x800)")
     let text = try CommandResult.xive("trace", "top", device.path, "--once", "--interval", "0.5")
     #expect(text.exitCode == 0 && text.errors == [], "\(text.errors)")
-    #expect(text.output.first == "xive trace top  \(device.path)  0.5 s")
+    #expect(text.output.first?.hasPrefix("xive trace top  \(device.path)  ") == true)
     #expect(text.output.contains { $0.hasPrefix("esb:0x5:management ") }, "\(text.output)")
     #expect(text.output.contains { $0.hasPrefix("TestConsumer/") }, "\(text.output)")
     let json = try CommandResult.xive(
