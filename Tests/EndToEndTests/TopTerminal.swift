@@ -36,11 +36,12 @@ struct TopTerminal: Decodable {
     let frames = text.components(separatedBy: "\u{1b}[H")
     let last = frames.last { $0.contains("xive trace top") } ?? ""
     let shown = last.components(separatedBy: "\u{1b}[0m\u{1b}[?25h")[0]
-    return shown.components(separatedBy: "\n").map { line in
-      ["\r", "\u{1b}[K", "\u{1b}[J", "\u{1b}[7m", "\u{1b}[0m"].reduce(line) {
-        $0.replacing($1, with: "")
+    return shown.split(omittingEmptySubsequences: false) { $0.isNewline }.map(String.init)
+      .filter { $0 != "\r" }.map { line in
+        ["\u{1b}[K", "\u{1b}[J", "\u{1b}[7m", "\u{1b}[0m"].reduce(line) {
+          $0.replacing($1, with: "")
+        }
       }
-    }
   }
 
   private static let script = """

@@ -86,12 +86,14 @@ struct ReplayLiveTests {
 
     let (code, report) = try replay(file)
     #expect(code == 0 && report.differenceCount == 0, "\(report.differences)")
-    #expect(report.isFromTheStart && report.notCompared.isEmpty, "\(report.notCompared)")
+    // Pages may still be filled in advance when the first of them is touched already.
+    let notCompared = report.notCompared.values.reduce(0, +)
+    #expect(report.isFromTheStart && notCompared <= 1, "\(report.notCompared)")
     #expect(report.faults == 6 && report.requests >= 21 && report.records > report.requests)
 
     var trace = try Trace(contentsOf: file)
     for kind in [TraceKind.load, .fill, .eoi, .writeBack, .trigger] {
-      let index = try #require(trace.records.lastIndex { $0.kind == kind && $0.cause != .again })
+      let index = try #require(trace.records.firstIndex { $0.kind == kind && $0.cause != .again })
       let old = trace.records[index]
       trace.records[index].generation += 1
       let changed = directory.path + "/b.xivetrace"
