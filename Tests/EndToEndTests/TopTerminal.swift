@@ -36,11 +36,13 @@ struct TopTerminal: Decodable {
     let frames = text.components(separatedBy: "\u{1b}[H")
     let last = frames.last { $0.contains("xive trace top") } ?? ""
     let shown = last.components(separatedBy: "\u{1b}[0m\u{1b}[?25h")[0]
-    return shown.split(omittingEmptySubsequences: false) { $0.isNewline }.map(String.init)
-      .filter { $0 != "\r" }.map { line in
-        ["\u{1b}[K", "\u{1b}[J", "\u{1b}[7m", "\u{1b}[0m"].reduce(line) {
-          $0.replacing($1, with: "")
-        }
+    // A terminal ends lines with a carriage return more, which Swift takes for a part of the line's end.
+    return shown.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { line in
+        ["\u{1b}[K", "\u{1b}[J", "\u{1b}[7m", "\u{1b}[0m"]
+          .reduce(String(Substring(line.filter { $0 != "\r" }))) {
+            $0.replacing($1, with: "")
+          }
       }
   }
 
