@@ -71,13 +71,13 @@ extension Samples {
     Sample(
       record: kernelFault.record,
       line: "    0.000500 qemu-ppc64/4711      kernel-fault esb:0x11:management         -"
-        + "                       1.2us  wrote to 0x7f1234567fc0 at 0xffff00001234"),
+        + "                       1.2us  write 0x7f1234567fc0 by 0x401a2c"),
   ]
 
   private static var kernelFault: KernelFault {
     var fault = KernelFault(
       time: device.start.monotonic + 500_000, threadID: 4_711, processID: 4_700,
-      address: 0x7f12_3456_7fc0, instructionPointer: 0xffff_0000_1234)
+      address: 0x7f12_3456_7fc0, instructionPointer: 0x40_1a2c)
     fault.offset = 1 << 40 | 0x2_3000
     fault.access = .write
     fault.outcome = .major

@@ -18,17 +18,13 @@ public struct KernelSight: Hashable, Sendable {
     self.queueTime = queueTime
   }
 
-  /// For people: `read at 0x7f7e11a23c08 by guarded_load+0xc0, 12.3us after the fault`.
+  /// For people: `read 0x7f7e11a23c08 by guarded_load+0xc0, 12.3us after the fault`.
   var words: String {
     let touch = fault.access == .unknown ? "touched" : fault.access.name
     let name = instruction ?? TraceEvent.hex(fault.instructionPointer)
-    var words = "\(touch) at \(TraceEvent.hex(fault.address)) by \(name)"
+    var words = "\(touch) \(TraceEvent.hex(fault.address)) by \(name)"
     if fault.isProtection { words += ", page was there" }
-    if let queueTime {
-      words += ", \(TimeWords.microseconds(queueTime))us after the fault"
-    } else if let duration = fault.duration {
-      words += ", over in \(TimeWords.microseconds(duration))us"
-    }
+    if let queueTime { words += ", \(TimeWords.microseconds(queueTime))us after the fault" }
     return words
   }
 
