@@ -23,12 +23,17 @@ final class TraceReaders: Sendable {
   /// Sequentially consistent, as the writing of records ends and the waiting begins: one of the two sees the other.
   var areWaiting: Bool { waiting.load(ordering: .sequentiallyConsistent) }
 
-  /// Notes where a descriptor goes on reading; calls a function, under the lock, where it is the first one.
-  func move(_ opener: Opener, to position: UInt64, turnOn: () -> Void) {
+  /// Notes where a descriptor reads; calls a function, under the lock, where it is the first one.
+  func begin(_ opener: Opener, at position: UInt64, turnOn: () -> Void) {
     readers.withLock { readers in
       if readers.isEmpty, !isAlwaysOn { turnOn() }
       readers[opener.id, default: Reader(position: position)].position = position
     }
+  }
+
+  /// Notes where a descriptor goes on reading.
+  func move(_ opener: Opener, to position: UInt64) {
+    readers.withLock { $0[opener.id]?.position = position }
   }
 
   /// Forgets a descriptor; calls a function, under the lock, where it was the last one.
@@ -53,19 +58,18 @@ final class TraceReaders: Sendable {
   /// Wakes those who have records to read. By the thread that takes updates.
   /// - Parameter horizon: tells how far there are records.
   func wake(horizon: () -> UInt64) {
-    guard waiting.exchange(false, ordering: .sequentiallyConsistent) else { return }
+    guard areWaiting else { return }
     let woken = readers.withLock { readers in
+      // Still waiting while it looks: a record that is written after the look has this called again.
       let horizon = horizon()
       var woken: [PollWaker] = []
-      for (id, reader) in readers {
+      for (id, reader) in readers where horizon > reader.position {
         guard let waker = reader.waker else { continue }
-        if horizon > reader.position {
-          woken.append(waker)
-          readers[id]?.waker = nil
-        } else {
-          waiting.store(true, ordering: .sequentiallyConsistent)
-        }
+        woken.append(waker)
+        readers[id]?.waker = nil
       }
+      let areWaiting = readers.values.contains { $0.waker != nil }
+      waiting.store(areWaiting, ordering: .sequentiallyConsistent)
       return woken
     }
     for waker in woken { waker.wake() }

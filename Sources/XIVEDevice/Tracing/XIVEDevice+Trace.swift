@@ -18,7 +18,7 @@ extension XIVEDevice {
     }
     var position = offset / UInt64(size)
     // Before anything is read: what happens from here on leaves records.
-    trace.readers.move(opener, to: position) {
+    trace.readers.begin(opener, at: position) {
       trace.turn(on: true, afterFills: counters.fills.value)
     }
     var merge = trace.rings?.records(from: position)
@@ -38,7 +38,7 @@ extension XIVEDevice {
     for word in stride(from: place, to: bytes.byteCount, by: 8) {
       bytes.storeBytes(of: 0, toByteOffset: word, as: UInt64.self)
     }
-    trace.readers.move(opener, to: position) {}
+    trace.readers.move(opener, to: position)
   }
 
   /// Forgets a reader of records.
