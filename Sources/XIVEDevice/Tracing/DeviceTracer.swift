@@ -127,11 +127,10 @@ final class DeviceTracer: RequestTracer {
 
   /// Who the calling thread serves, and since when: for what ends on another thread.
   func origin() -> TraceOrigin {
-    let scratch = book?.scratch
-    let isInRequest = scratch?.isInRequest ?? false
+    let request = book?.scratch.flatMap { $0.isInRequest ? $0.draft : nil }
     return TraceOrigin(
       task: book.map(currentTask) ?? TraceTask(threadID: TraceTask.ownThreadID, processID: 0),
-      time: isInRequest ? scratch?.draft.time ?? 0 : TraceClock.nanoseconds)
+      time: request?.time ?? TraceClock.nanoseconds, queueTime: request?.queueTime ?? 0)
   }
 
   /// Keeps a record of something that began elsewhere and ends now.
@@ -140,6 +139,7 @@ final class DeviceTracer: RequestTracer {
     var record = record
     record.time = origin.time
     record.name(origin.task)
+    record.queueTime = origin.queueTime
     record.serviceTime = UInt32(clamping: TraceClock.nanoseconds - origin.time)
     book.rings.append(record)
     wakeReaders()

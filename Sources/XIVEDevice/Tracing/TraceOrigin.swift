@@ -2,10 +2,13 @@ internal import PagedDevice
 internal import TraceRecords
 internal import XIVEModel
 
-/// Who began something, and when, in nanoseconds of `CLOCK_MONOTONIC`.
+/// Who began something, and when.
 struct TraceOrigin: Sendable {
   let task: TraceTask
+  /// In nanoseconds of `CLOCK_MONOTONIC`.
   let time: UInt64
+  /// Nanoseconds for which the request is known to have waited before that.
+  let queueTime: UInt32
 }
 
 extension DropReason {
