@@ -744,7 +744,7 @@ XIVE_ASSERT_SIZE(struct xive_info_trace, 112);
 #define XIVE_TRACE_SHARED_TIMA 5u
 /// The server has no vCPU; or, for an END, never had.
 #define XIVE_TRACE_NOT_CONNECTED 6u
-/// No such PHB or interrupt; or it is being removed.
+/// No such PHB or interrupt; or it is being removed; or what was stored to does not serve the page any more.
 #define XIVE_TRACE_NO_PHB 7u
 /// A region that cannot be mapped, or that does not exist.
 #define XIVE_TRACE_NO_REGION 8u

@@ -34,7 +34,7 @@ final class WriteBackLedger: Sendable {
   ///
   /// A store that races with putting back the one before it may leave no trace but the page's being dirty.
   /// Where only one slot can be meant it is repeated; else it has coalesced, and nothing is made up.
-  /// - Returns: slots in ascending order; for a trigger page one slot, whatever was stored where.
+  /// - Returns: slots in ascending order; for a trigger page one, wherever the stores went.
   func stores(
     in image: RawSpan, at key: Key, tail: PageImage.Tail, isTrigger: Bool, since round: UInt64
   ) -> [Int] {
@@ -42,7 +42,7 @@ final class WriteBackLedger: Sendable {
       let found = tables.pages[key, default: Page()]
         .look(at: image, tail, isTrigger: isTrigger, since: round)
       tables.pending.insert(key)
-      return isTrigger ? [0] : found
+      return isTrigger ? [found.first ?? 0] : found
     }
   }
 

@@ -40,8 +40,9 @@ extension XIVEDevice {
         return image(ofTIMA: server, at: start)
       case .end(let index, let half):
         let index = ENDIndex(rawValue: index)
+        let image = try image(of: index, half, at: start, part: part)
         if trace.isOn { trace.note(signature(of: index, half, at: start)) }
-        return try image(of: index, half, at: start, part: part)
+        return image
       case .esb, .phb: break
       }
       guard let page = served(target) else { throw PageFault() }

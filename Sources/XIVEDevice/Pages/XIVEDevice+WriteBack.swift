@@ -25,10 +25,11 @@ extension XIVEDevice {
   ///   - offset: byte offset in the file, a multiple of 4,096.
   ///   - round: ``updateRound`` before the image was made.
   public func writeBack(_ image: RawSpan, at offset: UInt64, since round: UInt64) {
+    if trace.isOn { trace.noteImage() }
     let isTaken =
       image.byteCount == PageImage.byteCount && offset % UInt64(PageImage.byteCount) == 0
       && gate.pass(stripe: stripe(of: offset)) { take(image, at: offset, since: round) }
-    if !isTaken { watch.guestErred(.image(offset)) }
+    if !isTaken { drop(.image(offset), at: offset) }
   }
 
   /// Performs what an image shows on whatever served the page when the image was filled.
@@ -72,12 +73,12 @@ extension XIVEDevice {
     case .connectedTIMA, .tima:
       let server: Server?
       do throws(PageFault) { server = try mappedTIMA(target) } catch { return false }
-      watch.guestErred(server.map { .timaStore($0) } ?? .absentPage(offset))
+      drop(server.map { .timaStore($0) } ?? .absentPage(offset), at: offset)
       watch.timaCovered(server)
     case .end(let index, _):
       let index = ENDIndex(rawValue: index)
       guard hasBeenConnected(Server(rawValue: index.rawValue / 8)) else { return false }
-      watch.guestErred(.endStore(index))
+      drop(.endStore(index), at: offset)
       watch.endCovered(index)
     }
     return true

@@ -105,6 +105,12 @@ final class DeviceTracer: RequestTracer {
     if let pq { scratch.draft.pq = (pq, pq) }
   }
 
+  /// Notes that the request goes on with the image of another page.
+  func noteImage() {
+    guard let scratch = book?.scratch, scratch.isInRequest else { return }
+    scratch.isPlaced = false
+  }
+
   /// Notes what the request that the calling thread handles loads, stores or sets.
   func noteValue(_ value: UInt64) { note { $0.value = value } }
 
@@ -159,7 +165,7 @@ final class DeviceTracer: RequestTracer {
     if request.isWriteBack {
       // Each store has left its own record.
       guard scratch.storeCount == 0 else { return }
-      record.result = .absent(.unchanged)
+      if record.result == .ok { record.result = .absent(.unchanged) }
     }
     record.name(scratch.current { book.rings.append($0) })
     scratch.draft = record

@@ -14,6 +14,8 @@ extension XIVEDevice {
     default: break
     }
     guard let target = map.target(at: offset) else { return absenceOutsideTheMap(offset) }
+    // The page is there, but no longer what was stored to.
+    if case .image = error, served(target) != nil { return .noPHB }
     switch target {
     case .esb(let lisn, let parity): return absence(of: lisn, parity)
     case .phb(let index, _):
