@@ -12,7 +12,7 @@ final class DeviceTracer: RequestTracer {
   final class Book: Sendable {
     let rings: TraceRings
     let history: PageHistory
-    let twins = FaultTwins()
+    let refusals = RefusedFills()
     let scratches = (0..<TraceRings.laneCount).map { _ in TraceScratch() }
 
     init(_ rings: TraceRings, _ history: PageHistory) {
@@ -198,7 +198,7 @@ final class DeviceTracer: RequestTracer {
 
   func dropped(_ range: Range<UInt64>, _ reason: DropReason, since: (asked: UInt64, begun: UInt64))
   {
-    book?.history.dropped(range, reason.cause, isDone: true)
+    book?.drop(range, reason.cause)
     var record = TraceRecord(.zap, time: since.begun)
     record.offset = range.lowerBound
     record.value = UInt64(range.count)
@@ -250,7 +250,7 @@ extension DeviceTracer.Book {
       record.accessByteCount = byteCount
       if error != 0 { record.result = .errno(error) }
       if case .store(_, _, dropsPage: true) = request {
-        history.dropped(offset..<offset + UInt64(byteCount), .store, isDone: true)
+        drop(offset..<offset + UInt64(byteCount), .store)
       }
     case .writeBack(let offset, _):
       record.become(.writeBack, at: offset)
@@ -263,18 +263,37 @@ extension DeviceTracer.Book {
   private func causeOfRefusal(
     _ offset: UInt64, _ byteCount: Int, _ scratch: TraceScratch
   ) -> TraceCause {
+    guard byteCount > PageImage.byteCount else {
+      let isRepetition = refusals.isRepetition(
+        of: offset, for: scratch.threadID, at: scratch.draft.time)
+      return isRepetition ? .again : .none
+    }
     // After one of many pages the kernel asks for the touched page alone.
-    byteCount > PageImage.byteCount || twins.isSecond(scratch.threadID, offset) ? .again : .none
+    for page in 0..<byteCount / PageImage.byteCount {
+      refusals.leave(offset + UInt64(page * PageImage.byteCount))
+    }
+    return .again
   }
 
   /// Notes that pages are being filled.
   /// - Returns: why the first of them was not there.
   fileprivate func filled(_ offset: UInt64, _ byteCount: Int) -> TraceCause {
-    let first = history.filled(offset)
+    let first = filled(offset)
     for page in 1..<max(1, byteCount / PageImage.byteCount) {
-      _ = history.filled(offset + UInt64(page * PageImage.byteCount))
+      _ = filled(offset + UInt64(page * PageImage.byteCount))
     }
     return first
+  }
+
+  private func filled(_ offset: UInt64) -> TraceCause {
+    refusals.forget(offset)
+    return history.filled(offset)
+  }
+
+  /// Notes that pages have been dropped.
+  fileprivate func drop(_ range: Range<UInt64>, _ cause: TraceCause) {
+    history.dropped(range, cause, isDone: true)
+    refusals.forget(range)
   }
 }
 

@@ -102,22 +102,3 @@ final class PageHistory: Sendable {
     return (0..<Self.probeCount).lazy.map { [count = words.count] in (start &+ $0) & (count - 1) }
   }
 }
-
-/// Finds the second of the two times that the kernel asks for a page before it raises `SIGBUS`.
-///
-/// Source: Linux `mm/filemap.c`, `filemap_fault`: the first pass leaves out errors and has the fault repeated.
-final class FaultTwins: Sendable {
-  private let words = AtomicTable<UInt64>(count: 1_024, repeating: 0)
-
-  /// Notes that a fill was refused.
-  /// - Returns: whether the same thread has been refused the same before, an odd number of times.
-  func isSecond(_ thread: UInt32, _ offset: UInt64) -> Bool {
-    // Mixed twice: threads' numbers and pages' offsets are both small steps apart.
-    let hash =
-      ((offset >> 12) &* 0x9e37_79b9_7f4a_7c15 ^ UInt64(thread)) &* 0xd6e8_feb8_6659_fd93 | 1
-    let place = Int(hash >> 54)
-    guard words[place].exchange(hash, ordering: .relaxed) == hash else { return false }
-    words[place].store(0, ordering: .relaxed)
-    return true
-  }
-}
