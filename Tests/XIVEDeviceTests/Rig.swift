@@ -16,11 +16,11 @@ final class Rig: Sendable {
   init(
     sources: UInt32 = 8, existing: UInt32 = 4, servers: UInt32 = 4, geometry: ESBGeometry = .two4K,
     storeEOI: Bool = false, sabotage: Configuration.Sabotage? = nil,
-    watcher: (any EventRouter)? = nil
+    watcher: (any EventRouter)? = nil, isTraced: Bool = false, traceCapacity: Int = 16_384
   ) {
     let configuration = Configuration(
       sourceCount: sources, serverCount: servers, geometry: geometry, supportsStoreEOI: storeEOI,
-      sabotage: sabotage)
+      sabotage: sabotage, isTraced: isTraced, traceCapacity: traceCapacity)
     device = XIVEDevice(configuration, passingEventsTo: watcher)
     device.attach(to: host)
     for source in 0..<existing { create(source) }
