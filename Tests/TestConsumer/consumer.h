@@ -83,7 +83,7 @@ bool is_access_size(uint64_t size);
 // apart.c: runs a program that cannot see the processes outside; its exit code.
 int run_apart(char **words);
 
-command_handler do_load, do_store, do_await, do_bytes, do_time;
+command_handler do_load, do_store, do_await, do_bytes, do_lend, do_time;
 command_handler do_map, do_unmap, do_remap, do_protect, do_advise, do_resident, do_present, do_msync;
 command_handler do_open, do_held_epoll, do_memfd, do_eventfd, do_raise, do_take, do_duplicate, do_number, do_close, do_stat, do_fsync, do_syncrange, do_drop,
   do_pread, do_pwrite, do_seek;

@@ -40,6 +40,7 @@ static const struct command {
   {"store", 4, 4, do_store, "M OFFSET SIZE VALUE"},
   {"await", 5, 5, do_await, "M OFFSET SIZE VALUE MILLISECONDS"},
   {"bytes", 3, 3, do_bytes, "M OFFSET LENGTH"},
+  {"lend", 3, 3, do_lend, "M OFFSET LENGTH"},
   {"time", 4, 4, do_time, "load M OFFSET SIZE"},
   {"msync", 4, 4, do_msync, "M OFFSET LENGTH sync|async"},
   {"fsync", 1, 1, do_fsync, "D"},

@@ -26,6 +26,14 @@ struct Compiler: CustomTestStringConvertible, Sendable {
       name, ["-std=c11", "-o", program, Built.sourceRoot + "/" + source] + more)
   }
 
+  /// Compiles a C program as C, or as C++ with `-xc++`.
+  func compile(_ source: String, to program: String, language: String) throws -> [String] {
+    let path = Built.sourceRoot + "/" + source
+    return language == "-xc++"
+      ? try complaints(nameForCPlusPlus, ["-std=c++17", language, "-o", program, path])
+      : try compile(source, to: program)
+  }
+
   /// Links with the client library of this build.
   static let client = ["-L", Built.directory, "-lxive-client", "-Wl,-rpath,\(Built.directory)"]
 
