@@ -39,7 +39,8 @@ final class PageHistory: Sendable {
   /// - Returns: why it was not there.
   func filled(_ offset: UInt64) -> TraceCause {
     let key = key(of: offset)
-    for place in places(of: key) {
+    for probe in 0..<Self.probeCount {
+      let place = place(of: key, probe)
       var word = words[place].load(ordering: .relaxed)
       if word == 0 {
         let (isOurs, found) = words[place].compareExchange(
@@ -69,7 +70,8 @@ final class PageHistory: Sendable {
     guard pages.count <= words.count else { return sweep(pages, cause, isDone) }
     for page in pages {
       let key = key(of: page << 12)
-      for place in places(of: key) {
+      for probe in 0..<Self.probeCount {
+        let place = place(of: key, probe)
         let word = words[place].load(ordering: .relaxed)
         if word == 0 { break }
         guard word & ~(1 << Self.keyShift - 1) == key else { continue }
@@ -97,8 +99,7 @@ final class PageHistory: Sendable {
 
   private func key(of offset: UInt64) -> UInt64 { (offset >> 12 + 1) << Self.keyShift }
 
-  private func places(of key: UInt64) -> some Sequence<Int> {
-    let start = Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15) >> 20)
-    return (0..<Self.probeCount).lazy.map { [count = words.count] in (start &+ $0) & (count - 1) }
+  private func place(of key: UInt64, _ probe: Int) -> Int {
+    (Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15) >> 20) &+ probe) & (words.count - 1)
   }
 }
