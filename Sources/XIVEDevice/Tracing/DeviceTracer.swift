@@ -158,7 +158,9 @@ final class DeviceTracer: RequestTracer {
   }
 
   func answering(_ request: TracedRequest, _ error: Int32) {
-    guard let book, let scratch = book.scratch, scratch.isInRequest else { return }
+    guard let book else { return }
+    guard let scratch = book.scratch else { return lose(request, in: book) }
+    guard scratch.isInRequest else { return }
     var record = scratch.draft
     guard book.finish(&record, request, error, scratch) else { return }
     if !scratch.isPlaced { record = place(record) }
@@ -170,6 +172,14 @@ final class DeviceTracer: RequestTracer {
     record.name(scratch.current { book.rings.append($0) })
     scratch.draft = record
     scratch.sequence = book.rings.claim()
+  }
+
+  /// Counts the record of a request that a thread without a ring handles.
+  private func lose(_ request: TracedRequest, in book: Book) {
+    guard request.leavesRecord else { return }
+    // Its number is missing then, so that readers see a gap.
+    book.rings.append(TraceRecord(.gap))
+    wakeReaders()
   }
 
   func answered() {
@@ -245,7 +255,7 @@ extension DeviceTracer.Book {
         error == 0 ? filled(offset, byteCount) : causeOfRefusal(offset, byteCount, scratch)
       if error != 0, record.result == .ok { record.result = .errno(error) }
     case .load(let offset, let byteCount), .store(let offset, let byteCount, _):
-      guard offset < Region.trace.start else { return false }
+      guard request.leavesRecord else { return false }
       record.become(request.isLoad ? .load : .store, at: offset)
       record.accessByteCount = byteCount
       if error != 0 { record.result = .errno(error) }
@@ -305,6 +315,14 @@ extension TraceRecord {
 }
 
 extension TracedRequest {
+  /// Accesses to the region of records leave none.
+  fileprivate var leavesRecord: Bool {
+    switch self {
+    case .fill, .writeBack: true
+    case .load(let offset, _), .store(let offset, _, _): offset < Region.trace.start
+    case .other: false
+    }
+  }
   fileprivate var isLoad: Bool { if case .load = self { true } else { false } }
   fileprivate var isWriteBack: Bool { if case .writeBack = self { true } else { false } }
 }
