@@ -41,7 +41,7 @@ public struct ReplayPlan: Sendable {
   }
 
   private mutating func note(_ obstacle: ReplayObstacle, _ count: Int) {
-    if count > 0 { obstacles[obstacle, default: 0] += count }
+    if count > 0 { obstacles[obstacle, default: 0].addSaturating(count) }
   }
 
   private mutating func append(_ action: ReplayStep.Action, _ group: ReplayGroups.Group) {

@@ -66,7 +66,7 @@ public struct TraceSummary: Sendable {
   /// Takes a record.
   /// - Parameter record: what happened.
   public mutating func add(_ record: TraceRecord) {
-    if record.kind == .gap { lost += record.value }
+    if record.kind == .gap { lost.addSaturating(record.value) }
     let event = TraceEvent(record, map)
     guard let kind = record.kind, kind != .gap, !event.isBookkeeping else { return }
     kinds[kind, default: 0] += 1
@@ -90,7 +90,7 @@ public struct TraceSummary: Sendable {
     let record = event.record
     if event.isRefusedRange { return }
     if record.result == .ok, record.cause == .prefault {
-      prefaults += event.pageCount
+      prefaults.addSaturating(event.pageCount)
       return
     }
     let place = Self.place(event)

@@ -73,11 +73,3 @@ extension TraceRecord {
       time: duration)
   }
 }
-
-extension UInt64 {
-  /// Adds what may be anything, for it comes from a file.
-  fileprivate mutating func addSaturating(_ other: UInt64) {
-    let (sum, overflow) = addingReportingOverflow(other)
-    self = overflow ? .max : sum
-  }
-}
