@@ -123,6 +123,11 @@ struct StreamTests {
     #expect(throws: TraceStreamError.order(expected: 5, found: 5)) { try stream.read() }
     region.records[5] = Samples.record(.gap, 5) { $0.value = .max }
     #expect(throws: TraceStreamError.order(expected: 5, found: 5)) { try stream.read() }
+    // A position behind it would be no place in a file.
+    region.records[5] = Samples.record(.gap, 5) { $0.value = 1 << 57 }
+    #expect(throws: TraceStreamError.order(expected: 5, found: 5)) { try stream.read() }
+    region.oldest = 1 << 58
+    #expect(throws: TraceStreamError.order(expected: 0, found: 1 << 58)) { _ = try self.stream() }
   }
 
   @Test("Another version of records is refused") func version() throws {

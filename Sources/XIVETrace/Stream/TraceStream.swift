@@ -14,6 +14,9 @@ public struct TraceStream<Source: TraceSource & ~Copyable>: ~Copyable {
   public private(set) var lost: UInt64 = 0
   private let batch: Int
 
+  /// More than any device counts to, and little enough to be a place in a file.
+  private static var limit: UInt64 { 1 << 56 }
+
   /// Where reading begins.
   public enum Start: Sendable {
     /// With the oldest record that is kept.
@@ -33,6 +36,9 @@ public struct TraceStream<Source: TraceSource & ~Copyable>: ~Copyable {
   {
     let info = try source.streamInfo()
     guard info.version == TraceRecord.version else { throw .version(info.version) }
+    guard max(info.next, info.oldest) < Self.limit else {
+      throw .order(expected: 0, found: max(info.next, info.oldest))
+    }
     self.source = source
     position = start == .now ? info.next : info.oldest
     self.batch = batch
@@ -57,13 +63,10 @@ public struct TraceStream<Source: TraceSource & ~Copyable>: ~Copyable {
   /// Goes on behind a record.
   private mutating func step(_ record: TraceRecord) throws(TraceStreamError) {
     guard record.version == TraceRecord.version else { throw .version(UInt32(record.version)) }
-    guard record.sequence >= position, record.sequence < .max >> 6 else {
-      throw .order(expected: position, found: record.sequence)
-    }
     let count = record.kind == .gap ? record.value : 1
-    guard count > 0, count < .max >> 6 else {
-      throw .order(expected: position, found: record.sequence)
-    }
+    guard record.sequence >= position, record.sequence < Self.limit, count > 0,
+      count < Self.limit - record.sequence
+    else { throw .order(expected: position, found: record.sequence) }
     if record.kind == .gap { lost += count }
     position = record.sequence + count
   }
