@@ -50,11 +50,13 @@ struct DecodeCommand: ParsableCommand {
         } else {
           output.add(decoded?.bytes[...] ?? line, hasEnd: isWhole)
         }
-      }) { output.flush() }
+      }) { try output.flush() }
+      try output.flush()
+    } catch let error as TraceFileError {
+      throw Self.failure("\(error)")
     } catch {
       throw Self.failure("\(name): \(error)")
     }
-    output.flush()
     let report = DecodeReport(decoder.tally, hasMaps: maps != nil, name: name)
     for line in report.lines { printError("xive: \(line)") }
     if report.isNothing { throw Exit.failed }

@@ -1,9 +1,10 @@
 internal import Glibc
+internal import SystemPackage
+internal import XIVETrace
 
 /// Lines for standard output, whatever bytes they have; written together.
 struct LineOutput {
   private var bytes: [UInt8] = []
-  private static let most = 1 << 16
 
   /// Adds a line.
   /// - Parameters:
@@ -12,15 +13,17 @@ struct LineOutput {
   mutating func add(_ line: some Collection<UInt8>, hasEnd: Bool = true) {
     bytes += line
     if hasEnd { bytes.append(UInt8(ascii: "\n")) }
-    if bytes.count >= Self.most { flush() }
   }
 
   /// Writes what was added.
-  mutating func flush() {
+  /// - Throws: `TraceFileError`, such as for a full disk.
+  mutating func flush() throws(TraceFileError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = unsafe rest.withUnsafeBytes { unsafe write(1, $0.baseAddress, $0.count) }
-      if count < 0, errno != EINTR { break }
+      if count < 0, errno != EINTR {
+        throw TraceFileError(TextOutput.standard, .writing(Errno(rawValue: errno)))
+      }
       rest = rest.dropFirst(max(0, count))
     }
     bytes = []

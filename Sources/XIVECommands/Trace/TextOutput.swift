@@ -26,7 +26,8 @@ struct TextOutput: ~Copyable {
     } catch { throw TraceFileError(path ?? standard, .writing(error)) }
   }
 
-  private static let standard = "standard output"
+  /// What lines about standard output call it.
+  static let standard = "standard output"
 
   /// Whether somebody reads it as it comes.
   var isTerminal: Bool { isatty(file.rawValue) == 1 }
