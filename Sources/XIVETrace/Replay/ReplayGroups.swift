@@ -135,8 +135,8 @@ struct ReplayGroups {
 }
 
 extension TraceRecord {
-  /// When it was done.
-  var end: UInt64 { time &+ UInt64(queueTime) &+ UInt64(serviceTime) }
+  /// When it was done. Waiting lies before its time.
+  var end: UInt64 { time &+ UInt64(serviceTime) }
 
   /// Whether something happened within this request's time, and for its thread.
   fileprivate func caused(_ effect: TraceRecord) -> Bool {

@@ -14,7 +14,8 @@ struct ReportSpan: Hashable, Sendable {
     var last: UInt64 = 0
     for record in records where record.isEvent {
       first = min(first, record.time)
-      last = max(last, record.time.addingReportingOverflow(record.duration).partialValue)
+      // Waiting lies before its time.
+      last = max(last, record.time &+ min(record.duration, UInt64(record.serviceTime)))
     }
     start = first == .max ? 0 : first
     duration = last > start ? last - start : 0
