@@ -35,7 +35,8 @@ extension XIVEDevice {
     gate.pass(stripe: Int(lisn.rawValue)) {
       switch sources.backings[lisn].backing {
       case nil: lisn.rawValue < sourceLimit ? .notCreated : .outOfRange
-      case .ipi: .noTriggerPage
+      // A page that is there by now was not when it was asked for.
+      case .ipi: served(.esb(lisn, parity)) == nil ? .noTriggerPage : .notCreated
       case .phb(let index, let irq):
         if let phb = phbs[index], phb.contains(irq) {
           phb.isFenced ? .fenced : .noTriggerPage
