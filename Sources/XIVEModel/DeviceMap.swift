@@ -21,6 +21,10 @@ public enum Region: Hashable, Sendable {
   /// The numbers of the regions that PHBs have.
   public static let phbs = UInt64(16)..<UInt64(16 + PHBIndex.maximumCount)
 
+  /// The numbers of the regions that trace records go on through: of region 0x1001 alone a million records a second would
+  /// reach the end after five hours.
+  public static let traces = UInt64(0x1001)..<UInt64(0x2000)
+
   /// Creates the region of a number, or nil where the map has none.
   public init?(rawValue: UInt64) {
     switch rawValue {

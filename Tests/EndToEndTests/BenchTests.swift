@@ -9,9 +9,14 @@ struct BenchTests {
   static let judgedAlone = [
     "rangeFill", "pqOperation", "pqSpeedUp", "ready", "memory",
     "readySmall", "memorySmall", "memoryLarge", "deliver", "handle64", "handle1024",
-    "handleSpeedUp", "saveState", "restoreState",
+    "handleSpeedUp", "saveState", "restoreState", "traceOn", "traceRead", "traceKept",
   ]
-  static let notJudged = ["handle1", "deliverExact", "handleExact", "attribute"]
+  static let notJudged = [
+    "handle1", "deliverExact", "handleExact", "attribute", "traceOff", "traceReadingSpeed",
+    "traceFollowed",
+  ]
+  /// Compared with the same without tracing.
+  static let traced = ["traceOff", "traceOn", "traceRead"]
   /// Compared with an eventfd, which needs no other server.
   static let wakeUps = ["wakeUp1", "wakeUp1000", "irqfd", "resample"]
   static let parallel = ["pqSpeedUp", "handleSpeedUp"]
@@ -26,7 +31,8 @@ struct BenchTests {
       report.figures.map(\.id).sorted()
         == (Self.judgedByBaseline + Self.judgedAlone + Self.notJudged + Self.wakeUps).sorted())
     for figure in report.figures {
-      #expect((figure.baseline != nil) == Self.wakeUps.contains(figure.id), "\(figure.id)")
+      let hasOwn = (Self.wakeUps + Self.traced).contains(figure.id)
+      #expect((figure.baseline != nil) == hasOwn, "\(figure.id)")
       if let reason = figure.skipped {
         // Only the figures that need four processors may be missing.
         #expect(Self.parallel.contains(figure.id) && reason.contains("processors"))

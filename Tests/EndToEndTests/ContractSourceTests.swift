@@ -162,7 +162,7 @@ struct ContractSourceTests {
   @Test("A7: unknown groups and attributes are ENXIO to has, get and set")
   func unknownAttributes() throws {
     var device = try ContractDevice(["--create", "5"])
-    for attribute in 0...4 {
+    for attribute in 0...5 {
       #expect(try device.consumer.ask("attr 0 has 0x50 \(attribute)") == "ok")
     }
     for (group, attribute) in [
@@ -176,7 +176,7 @@ struct ContractSourceTests {
         }
       }
     }
-    for attribute in ["5", "0x100000000", "0xffffffffffffffff"] {
+    for attribute in ["6", "0x100000000", "0xffffffffffffffff"] {
       #expect(try device.consumer.ask("attr 0 has 0x50 \(attribute)") == "errno ENXIO 6")
       #expect(try device.consumer.ask("inline 0 get 0x50 \(attribute) -") == "errno ENXIO 6")
     }

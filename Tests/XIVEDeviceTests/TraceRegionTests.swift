@@ -97,9 +97,15 @@ struct TraceRegionTests {
       #expect(bytes[used...].allSatisfy { $0 == 0 }, "zeros behind the end")
     }
     // Far ahead, also where other regions would begin: the region goes on.
-    for place in [1 << 20, 1 << 34, 1 << 40, (1 << 62 - Int(Rig.traceStart)) / 64 - 1] {
+    let last = (0x2000 << 40 - Int(Rig.traceStart)) / 64 - 2
+    for place in [1 << 20, 1 << 34, 1 << 40, last] {
       let bytes = try rig.traceBytes(at: UInt64(place) * 64, count: 128)
       #expect(bytes.allSatisfy { $0 == 0 })
+    }
+    for place in [last + 1, last + 2, 1 << 50] {
+      #expect(throws: DeviceError.invalid) {
+        try rig.traceBytes(at: UInt64(place) * 64, count: 128)
+      }
     }
   }
 

@@ -92,9 +92,10 @@ extern "C" {
 /// size; stores of whole records, checked (EINVAL) before any of them is taken.
 #define XIVE_REGION_STATE 0x1000u
 /// Region 0x1001: trace records, a struct xive_trace_record each, at sequence number * XIVE_TRACE_SIZE, by
-/// exact loads of whole records; see "Trace records". The regions behind it belong to it, for a terabyte
-/// ends at sequence number 2^34.
+/// exact loads of whole records; see "Trace records". The regions behind it belong to it, up to
+/// XIVE_REGION_TRACE_END, for a terabyte ends at sequence number 2^34.
 #define XIVE_REGION_TRACE 0x1001u
+#define XIVE_REGION_TRACE_END 0x2000u
 
 /// Bytes of state per LISN in XIVE_REGION_STATE.
 #define XIVE_STATE_SIZE 16u

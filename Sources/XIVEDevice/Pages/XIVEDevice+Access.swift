@@ -19,7 +19,7 @@ extension XIVEDevice {
     throws(DeviceError)
   {
     if let place = stateOffset(offset) { return try loadState(at: place, into: &bytes) }
-    if offset >= Region.trace.start {
+    if Region.traces.contains(offset >> Region.shift) {
       return try loadTrace(at: offset - Region.trace.start, into: &bytes, by: opener)
     }
     let target = try target(at: offset, byteCount: bytes.byteCount)

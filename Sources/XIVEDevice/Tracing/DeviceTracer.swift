@@ -319,7 +319,7 @@ extension TracedRequest {
   fileprivate var leavesRecord: Bool {
     switch self {
     case .fill, .writeBack: true
-    case .load(let offset, _), .store(let offset, _, _): offset < Region.trace.start
+    case .load(let offset, _), .store(let offset, _, _): !Region.traces.contains(offset >> Region.shift)
     case .other: false
     }
   }

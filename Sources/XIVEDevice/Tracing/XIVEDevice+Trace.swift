@@ -8,14 +8,14 @@ extension XIVEDevice {
   /// Reads records from a place in the region on. Whoever does so for the first time turns tracing on.
   ///
   /// Behind the last record that there is come zeros.
-  /// - Throws: `EINVAL` for a part of a record.
+  /// - Throws: `EINVAL` for a part of a record, and behind the last place that a record has.
   func loadTrace(
     at offset: UInt64, into bytes: inout MutableRawSpan, by opener: Opener
   ) throws(DeviceError) {
     let size = TraceRecord.byteCount
-    guard offset.isMultiple(of: UInt64(size)), bytes.byteCount.isMultiple(of: size) else {
-      throw .invalid
-    }
+    guard offset.isMultiple(of: UInt64(size)), bytes.byteCount.isMultiple(of: size),
+      offset + UInt64(bytes.byteCount) <= UInt64(Region.traces.count) << Region.shift
+    else { throw .invalid }
     var position = offset / UInt64(size)
     // Before anything is read: what happens from here on leaves records.
     trace.readers.begin(opener, at: position) {

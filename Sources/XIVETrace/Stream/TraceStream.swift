@@ -1,6 +1,7 @@
 public import SystemPackage
 public import TraceRecords
 public import XIVEClient
+internal import XIVEModel
 
 /// Reads the stream of a device's records from a place on.
 ///
@@ -14,8 +15,10 @@ public struct TraceStream<Source: TraceSource & ~Copyable>: ~Copyable {
   public private(set) var lost: UInt64 = 0
   private let batch: Int
 
-  /// More than any device counts to, and little enough to be a place in a file.
-  private static var limit: UInt64 { 1 << 56 }
+  /// Behind the last record that has a place in the file.
+  private static var limit: UInt64 {
+    UInt64(Region.traces.count) << Region.shift / UInt64(TraceRecord.byteCount)
+  }
 
   /// Where reading begins.
   public enum Start: Sendable {
