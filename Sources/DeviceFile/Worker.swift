@@ -74,12 +74,12 @@ final class Worker {
     case .pageFill(let offset, let byteCount):
       give(fill(offset, byteCount), to: .fill(offset, byteCount), reply, tracer)
     case .exactLoad(let offset, let byteCount, let handle):
-      if byteCount > PageImage.byteCount { mayBlock() }
+      if byteCount > Self.registerByteCount { mayBlock() }
       give(
         load(offset, byteCount, Opener(handle: handle)), to: .load(offset, byteCount), reply, tracer
       )
     case .exactStore(let offset, let data, let handle, let isCached):
-      if data.count > PageImage.byteCount { mayBlock() }
+      if data.count > Self.registerByteCount { mayBlock() }
       give(
         unsafe store(message[data], offset, Opener(handle: handle)),
         to: .store(offset, data.count, dropsPage: !isCached), reply, tracer)
@@ -109,6 +109,9 @@ final class Worker {
       while let next = waiting.next() { process(next) }
     }
   }
+
+  /// The largest register. Whoever loads or stores more at once moves records, which takes longer.
+  private static let registerByteCount = 8
 
   /// What a request is answered with: parts behind the header's, or an error number.
   private enum Answer {

@@ -319,7 +319,8 @@ extension TracedRequest {
   fileprivate var leavesRecord: Bool {
     switch self {
     case .fill, .writeBack: true
-    case .load(let offset, _), .store(let offset, _, _): !Region.traces.contains(offset >> Region.shift)
+    case .load(let offset, _), .store(let offset, _, _):
+      !Region.traces.contains(offset >> Region.shift)
     case .other: false
     }
   }
