@@ -140,8 +140,10 @@ struct ChromeFlowTests {
   /// For each flow the sequence numbers of its events.
   private func flows(_ records: [TraceRecord]) -> [[UInt64?]] {
     var flows = ChromeFlows()
-    return records.flatMap { flows.add(TraceEvent($0, Samples.device.map)) }
-      .map { [$0.publish?.record.sequence, $0.zap.record.sequence, $0.fill.record.sequence] }
+    return records.flatMap {
+      flows.add(ChromeSlice(event: TraceEvent($0, Samples.device.map), start: $0.time))
+    }
+    .map { [$0.publish, $0.zap, $0.fill].map { $0?.event.record.sequence } }
   }
 
   @Test("A refault follows its zap, which follows its new backing") func usual() {

@@ -10,6 +10,7 @@ public struct ChromeRenderer: TraceRenderer {
   private var isFirst = true
   /// Threads whose names have been written, and under which.
   private var tracks: [UInt32: String] = [:]
+  private var slices = ChromeSlices()
   private var flows = ChromeFlows()
   private var flowCount: UInt64 = 0
 
@@ -33,22 +34,28 @@ public struct ChromeRenderer: TraceRenderer {
   /// Appends an event, with the names and the arrows that belong to it.
   public mutating func add(_ event: TraceEvent, _ names: TaskNames, to text: inout String) {
     addTrack(event.record, names, to: &text)
-    var json = Self.start(event.record, event.phase, at: event.record.time)
+    guard event.lasts else {
+      var json = Self.start(event.record, "i", at: event.record.time)
+      json.add("s", event.record.kind == .gap ? "g" : "t")
+      return add(event, json, to: &text)
+    }
+    let slice = slices.place(event)
+    var json = Self.start(event.record, "X", at: slice.start)
+    json.add("dur", decimal: Self.microseconds(slice.length))
+    add(event, json, to: &text)
+    for flow in flows.add(slice) { add(flow, to: &text) }
+  }
+
+  private mutating func add(_ event: TraceEvent, _ json: JSONText, to text: inout String) {
+    var json = json
     let name = event.name
     json.add("name", name == "-" ? event.kindName : "\(event.kindName) \(name)")
     json.add("cat", event.category)
-    if event.phase == "X" {
-      // A slice of no length is none: an arrow could not begin there.
-      json.add("dur", decimal: Self.microseconds(max(1, event.serviceTime)))
-    } else {
-      json.add("s", event.record.kind == .gap ? "g" : "t")
-    }
     var facts = JSONText()
     facts.add("sequence", event.record.sequence)
     event.addFacts(to: &facts)
     json.add("args", facts)
     write(json, to: &text)
-    for flow in flows.add(event) { add(flow, to: &text) }
   }
 
   private mutating func addTrack(
@@ -79,9 +86,9 @@ public struct ChromeRenderer: TraceRenderer {
   private mutating func add(_ flow: ChromeFlows.Flow, to text: inout String) {
     flowCount += 1
     let steps = (flow.publish.map { [$0] } ?? []) + [flow.zap, flow.fill]
-    for (index, event) in steps.enumerated() {
+    for (index, slice) in steps.enumerated() {
       let phase = index == 0 ? "s" : index == steps.count - 1 ? "f" : "t"
-      var json = Self.start(event.record, phase, at: event.record.time)
+      var json = Self.start(slice.event.record, phase, at: slice.start)
       json.add("name", "refault")
       json.add("cat", "refault")
       json.add("id", flowCount)
@@ -112,9 +119,8 @@ public struct ChromeRenderer: TraceRenderer {
 
 extension TraceEvent {
   /// A slice or an instant. A new backing is at once there, and a slice all the same: arrows begin at it.
-  fileprivate var phase: String {
-    let lasts = record.kind == .publish || record.kind?.takesTime == true || duration > 0
-    return lasts ? "X" : "i"
+  fileprivate var lasts: Bool {
+    record.kind == .publish || record.kind?.takesTime == true || duration > 0
   }
 
   /// By which viewers select events.
