@@ -173,6 +173,20 @@ struct TraceHistoryTests {
     #expect(repetitions(refusals, 4) == [false, true, true, false])
   }
 
+  @Test("A fault that got its page after all leaves no repetition to wait for")
+  func settled() {
+    let refusals = RefusedFills()
+    #expect(repetitions(refusals, 1) == [false])
+    refusals.settle(0x1000, for: 2)
+    refusals.settle(0x2000, for: 1)
+    #expect(repetitions(refusals, 1) == [true], "another's page, or another page")
+    refusals.forget(0x1000)
+    #expect(repetitions(refusals, 1) == [false])
+    refusals.settle(0x1000, for: 1)
+    refusals.forget(0x1000)
+    #expect(repetitions(refusals, 2) == [false, true])
+  }
+
   @Test(
     "Refusals of other pages and to other threads are faults of their own; a pause begins a new one"
   )

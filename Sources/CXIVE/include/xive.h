@@ -678,9 +678,9 @@ XIVE_ASSERT_SIZE(struct xive_info_trace, 112);
 /// sequence number * XIVE_TRACE_SIZE, of a multiple of that size, gives the records from there on; what is not
 /// there yet reads as zeros (XIVE_TRACE_NOTHING), what is no longer there as one record XIVE_TRACE_GAP for each run
 /// of lost ones. Go on at `sequence` + 1 of the last record, of a gap at `sequence` + `value`. poll() on a
-/// descriptor that is not connected to a vCPU says whether there are records that it has not read. Accesses to
-/// the region itself, if exact, leave no records. EINVAL: a size or a place that is not of whole records, or more than
-/// the kernel asks for at once (1 MiB).
+/// descriptor that is not connected to a vCPU says whether there are records that it has not read. Exact
+/// accesses to the region leave no records. EINVAL: a size or a place that is not of whole records, or more
+/// than the kernel asks for at once (1 MiB).
 #define XIVE_TRACE_VERSION 1u
 
 /// `kind`: what happened.

@@ -253,6 +253,7 @@ extension DeviceTracer.Book {
       record.value = UInt64(byteCount)
       record.cause =
         error == 0 ? filled(offset, byteCount) : causeOfRefusal(offset, byteCount, scratch)
+      if error == 0 { refusals.settle(offset, for: scratch.threadID) }
       if error != 0, record.result == .ok { record.result = .errno(error) }
     case .load(let offset, let byteCount), .store(let offset, let byteCount, _):
       guard request.leavesRecord else { return false }

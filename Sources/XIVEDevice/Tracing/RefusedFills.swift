@@ -29,8 +29,8 @@ final class RefusedFills: Sendable {
   ///   - time: when it asked, in nanoseconds.
   /// - Returns: whether the same fault has been refused before.
   func isRepetition(of offset: UInt64, for thread: UInt32, at time: UInt64) -> Bool {
-    let hash = (Self.mixed(offset >> 12) ^ UInt64(thread)) &* 0xd6e8_feb8_6659_fd93
-    let key = hash & ~(1 << (Self.countBits + Self.timeBits) - 1)
+    let hash = Self.hash(offset, thread)
+    let key = Self.key(hash)
     let now = time >> Self.timeShift & (1 << Self.timeBits - 1)
     let place = Int(hash >> 54)
     let last = threads[place].load(ordering: .relaxed)
@@ -41,10 +41,28 @@ final class RefusedFills: Sendable {
     return rest > 0
   }
 
+  /// Notes that a thread got its page: the fault that was refused at first is over, and the next one is another.
+  func settle(_ offset: UInt64, for thread: UInt32) {
+    let hash = Self.hash(offset, thread)
+    let place = Int(hash >> 54)
+    if Self.key(threads[place].load(ordering: .relaxed)) == Self.key(hash) {
+      threads[place].store(0, ordering: .relaxed)
+    }
+  }
+
+  private static func hash(_ offset: UInt64, _ thread: UInt32) -> UInt64 {
+    (mixed(offset >> 12) ^ UInt64(thread)) &* 0xd6e8_feb8_6659_fd93
+  }
+
+  /// What is kept of a thread and a page in a word of `threads`.
+  private static func key(_ word: UInt64) -> UInt64 {
+    word & ~(1 << (countBits + timeBits) - 1)
+  }
+
   /// How many refusals a fault still waits for.
   private static func rest(of word: UInt64, _ key: UInt64, _ now: UInt64) -> UInt64 {
     let mask: UInt64 = 1 << timeBits - 1
-    guard word & ~(1 << (countBits + timeBits) - 1) == key,
+    guard Self.key(word) == key,
       (now &- word >> countBits) & mask < pause
     else { return 0 }
     return word & (1 << countBits - 1)
