@@ -1,3 +1,4 @@
+internal import CSystemCalls
 internal import Glibc
 public import SystemPackage
 
@@ -22,18 +23,15 @@ extension MappedRegion {
     }
   }
 
-  /// Touches each page of a range as a load or a store would, but a hole is an error and no signal
-  /// (`MADV_POPULATE_READ`, `MADV_POPULATE_WRITE`).
-  /// - Parameters:
-  ///   - range: byte offsets in the mapping, multiples of the system's page size.
-  ///   - forWriting: whether a store follows.
-  /// - Throws: `EFAULT` for a hole, `EINVAL` on a kernel before 5.14.
-  public func populate(_ range: Range<Int>, forWriting: Bool = false) throws(Errno) {
-    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
-    let advice = forWriting ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
-    guard
-      unsafe madvise(bytes.baseAddress.map { unsafe $0 + range.lowerBound }, range.count, advice)
-        == 0
-    else { throw Errno(rawValue: errno) }
+  /// Loads one byte, as any program does, but a hole is an error and no signal.
+  ///
+  /// A fault that the kernel takes for itself, as `MADV_POPULATE_READ` does, asks a file's server another number of
+  /// times. One thread at a time; the program's own handler of `SIGBUS` is away meanwhile.
+  /// - Parameter offset: byte offset in the mapping.
+  /// - Throws: `EFAULT` for a hole.
+  public func touch(at offset: Int) throws(Errno) {
+    precondition((0..<byteCount).contains(offset))
+    _ = try valueOrErrno(
+      unsafe csystem_touch(bytes.baseAddress.map { unsafe UnsafeRawPointer($0 + offset) }))
   }
 }

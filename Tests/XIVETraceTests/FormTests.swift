@@ -140,8 +140,9 @@ struct ChromeFlowTests {
   /// For each flow the sequence numbers of its events.
   private func flows(_ records: [TraceRecord]) -> [[UInt64?]] {
     var flows = ChromeFlows()
-    return records.flatMap {
-      flows.add(ChromeSlice(event: TraceEvent($0, Samples.device.map), start: $0.time))
+    return records.flatMap { record -> [ChromeFlows.Flow] in
+      let event = TraceEvent(record, Samples.device.map)
+      return flows.add(ChromeSlice(event: event, start: record.time, end: event.end))
     }
     .map { [$0.publish, $0.zap, $0.fill].map { $0?.event.record.sequence } }
   }

@@ -56,6 +56,9 @@ int csystem_pipe(int ends[2]);
 int csystem_connect(const char *path);
 
 // Memory
+/// Loads one byte; where that raises SIGBUS, -EFAULT and no signal. One thread at a time does it; the program's own
+/// handler is away meanwhile.
+int csystem_touch(const void *address);
 enum { CSYSTEM_SHARED = 1, CSYSTEM_WRITABLE = 2 };
 int csystem_map(int fd, uint64_t offset, size_t length, int flags, void **address);
 /// Maps a part of a file, shared, in place of whole pages that the caller has mapped (MAP_FIXED).

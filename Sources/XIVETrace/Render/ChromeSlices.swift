@@ -6,8 +6,11 @@ struct ChromeSlice {
   /// Where it begins, in nanoseconds of `CLOCK_MONOTONIC`.
   let start: UInt64
 
-  /// How long it is drawn. A slice of no length is none: an arrow could not begin there.
-  var length: UInt64 { max(event.end, event.record.time + 1) - start }
+  /// Where it ends, not before it begins.
+  let end: UInt64
+
+  /// How long it is drawn.
+  var length: UInt64 { end - start }
 }
 
 /// Lays events out on their threads' tracks.
@@ -26,10 +29,11 @@ struct ChromeSlices {
     let record = event.record
     var track = tracks[record.threadID] ?? []
     while let last = track.last, last.lowerBound >= record.time { track.removeLast() }
-    let end = max(event.end, record.time + 1)
+    // A slice of no length is none: an arrow could not begin there.
+    let end = max(event.end, record.time == .max ? .max : record.time + 1)
     let before = track.last?.upperBound ?? 0
     let slice = ChromeSlice(
-      event: event, start: before < end ? max(record.time, before) : record.time)
+      event: event, start: before < end ? max(record.time, before) : record.time, end: end)
     track.append(slice.start..<end)
     tracks[record.threadID] = track.suffix(Self.limit)
     return slice

@@ -58,7 +58,9 @@ public struct ReplayPlan: Sendable {
     guard let offset = request.offset, request.kind != .attribute else { return step }
     var step = step
     let page = offset / Self.systemPageByteCount
-    let isAfterRace = request.kind == .fill && racedPages.remove(page) != nil
+    let isAfterRace = request.kind == .fill && racedPages.contains(page)
+    // What was refused has changed nothing: the next fill still depends on what the race has left.
+    if isAfterRace, request.result == .ok { racedPages.remove(page) }
     let isRaced = races.contain(request)
     if isRaced { racedPages.insert(page) }
     step.hasCause = request.cause != .unknown

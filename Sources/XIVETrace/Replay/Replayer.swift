@@ -109,7 +109,7 @@ public struct Replayer: ~Copyable {
     if touch.isReclaimed { file.dropCache(offset & ~4_095..<(offset & ~4_095) + 4_096) }
     do throws(Errno) {
       if touch.isHuge { try page.region.adviseHugePages() }
-      try page.region.populate(page.faultRange)
+      try page.region.touch(at: page.within)
     } catch { throw .system(error) }
   }
 
@@ -118,7 +118,7 @@ public struct Replayer: ~Copyable {
     let register = page.within & ~7
     do throws(Errno) {
       // A hole is an error here; a store would end this process.
-      try page.region.populate(page.faultRange, forWriting: true)
+      try page.region.touch(at: page.within)
       page.region.store(value(page.region.load(at: register)), at: register)
       try page.region.synchronize()
     } catch { throw .system(error) }
