@@ -14,15 +14,13 @@ struct TopWatch: ~Copyable {
 
   /// Milliseconds between two looks for records: so that they come in batches, and long before they are overwritten.
   private static let pause = 50
-  /// Records at once, from which on there are more to be expected.
-  private static let batch = 4_096
 
   init(_ path: String, interval seconds: Double) throws {
     let source = try DeviceTraceSource(path)
     let map = try source.describe(path).map
     var stream = try TraceStream(source, from: .now)
     // The first read has the device make records; what is there belongs to the time before.
-    while try stream.read().count >= Self.batch {}
+    repeat { _ = try stream.read() } while stream.mayHaveMore
     self.stream = stream
     self.path = path
     let now = MonotonicClock.nanoseconds
@@ -37,7 +35,7 @@ struct TopWatch: ~Copyable {
       let records = try stream.read()
       for record in names.missing(in: records) + records { model.take(record) }
       // What comes meanwhile is for the next look: a busy device would never let this end.
-      if records.count < Self.batch { return }
+      if !stream.mayHaveMore { return }
     }
   }
 

@@ -13,7 +13,12 @@ public struct TraceStream<Source: TraceSource & ~Copyable>: ~Copyable {
   public private(set) var position: UInt64
   /// Records that were overwritten before they were read.
   public private(set) var lost: UInt64 = 0
+  /// Whether the last read took all that it asked for, so that there is more to be expected.
+  public private(set) var mayHaveMore = false
   private let batch: Int
+  /// Records that are asked for next: all that is asked for is copied, whether or not it is there.
+  private var wanted: Int
+  private static var fewest: Int { 256 }
 
   /// Behind the last record that has a place in the file.
   private static var limit: UInt64 {
@@ -32,7 +37,7 @@ public struct TraceStream<Source: TraceSource & ~Copyable>: ~Copyable {
   /// - Parameters:
   ///   - source: the device.
   ///   - start: where to begin.
-  ///   - batch: records at once; 512 KiB unless told otherwise.
+  ///   - batch: records at once, at most; 512 KiB unless told otherwise.
   /// - Throws: ``TraceStreamError``.
   public init(_ source: consuming Source, from start: Start, batch: Int = 8_192)
     throws(TraceStreamError)
@@ -45,20 +50,24 @@ public struct TraceStream<Source: TraceSource & ~Copyable>: ~Copyable {
     self.source = source
     position = start == .now ? info.next : info.oldest
     self.batch = batch
+    wanted = min(batch, Self.fewest)
   }
 
   /// Reads what is there.
   /// - Returns: records in their order, gaps among them; none when nothing new is there.
   /// - Throws: ``TraceStreamError``.
   public mutating func read() throws(TraceStreamError) -> [TraceRecord] {
-    var records = Array(repeating: TraceRecord(.gap), count: batch)
+    let asked = wanted
+    var records = Array(repeating: TraceRecord(.gap), count: asked)
     do throws(XIVEClientError) {
       var span = records.mutableSpan
       var bytes = unsafe span.mutableBytes
       try source.read(from: position, into: &bytes)
     } catch { throw TraceStreamError(error) }
-    let count = records.firstIndex { $0.rawKind == 0 } ?? batch
-    records.removeLast(batch - count)
+    let count = records.firstIndex { $0.rawKind == 0 } ?? asked
+    records.removeLast(asked - count)
+    mayHaveMore = count == asked
+    wanted = mayHaveMore ? min(batch, asked * 4) : min(batch, max(Self.fewest, count * 2))
     for record in records { try step(record) }
     return records
   }
