@@ -8,7 +8,7 @@ public import XIVEModel
 public struct Trace: Sendable {
   /// The device as it was when recording began.
   public var device: TracedDevice
-  /// What happened, ascending in ``TraceRecord/sequence``; what only the kernel saw lies among it by time.
+  /// What happened, ascending in ``/TraceRecords/TraceRecord/sequence``; what only the kernel saw lies among it by time.
   public var records: [TraceRecord]
   /// Names of instructions that the kernel saw faulting: by process id, then by address.
   public var symbols: [UInt32: [UInt64: String]]

@@ -41,7 +41,7 @@ public struct TaskNames: Sendable {
 }
 
 extension TraceRecord {
-  /// The name of a thread, 15 bytes at most, that a record of kind ``TraceRecords/TraceKind/task`` tells, with a
+  /// The name of a thread, 15 bytes at most, that a record of kind ``/TraceRecords/TraceKind/task`` tells, with a
   /// question mark for each control character: any bytes can be a name, and some move a terminal's cursor. Nil for
   /// other kinds; setting it needs the kind.
   public var threadName: String? {

@@ -100,7 +100,7 @@ public struct TraceEvent: Sendable {
     record.kind == .fill && record.result != .ok && record.value > 4_096
   }
 
-  /// When it was done, in nanoseconds of `CLOCK_MONOTONIC`. Waiting lies before ``TraceRecords/TraceRecord/time``.
+  /// When it was done, in nanoseconds of `CLOCK_MONOTONIC`. Waiting lies before ``/TraceRecords/TraceRecord/time``.
   public var end: UInt64 { record.time &+ serviceTime }
 
   /// Nanoseconds of waiting and of service; 0 where nobody has measured.

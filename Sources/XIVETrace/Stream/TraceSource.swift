@@ -36,7 +36,7 @@ public struct DeviceTraceSource: TraceSource, ~Copyable {
 
   /// Opens a device file; no write permission is needed.
   /// - Parameter path: where it is served.
-  /// - Throws: ``XIVEClient/XIVEClientError``.
+  /// - Throws: ``/XIVEClient/XIVEClientError``.
   public init(_ path: String) throws(XIVEClientError) {
     device = try XIVEDescriptor(path, isWritable: false)
   }
@@ -44,21 +44,21 @@ public struct DeviceTraceSource: TraceSource, ~Copyable {
   /// Describes the device as it is now.
   /// - Parameter path: where it is served.
   /// - Returns: its layout and the pages that exist.
-  /// - Throws: ``XIVEClient/XIVEClientError``.
+  /// - Throws: ``/XIVEClient/XIVEClientError``.
   public func describe(_ path: String) throws(XIVEClientError) -> TracedDevice {
     TracedDevice(
       geometry: device.geometry, segments: try device.segments(), path: path, start: .now)
   }
 
   /// Asks the device.
-  /// - Throws: ``XIVEClient/XIVEClientError``.
+  /// - Throws: ``/XIVEClient/XIVEClientError``.
   public func info() throws(XIVEClientError) -> TraceInfo { try device.traceInfo() }
 
   /// Reads the region: one system call, for where one ends the next would not go on.
   /// - Parameters:
   ///   - sequence: the sequence number of the first.
   ///   - records: at most 512 KiB of whole records.
-  /// - Throws: ``XIVEClient/XIVEClientError``.
+  /// - Throws: ``/XIVEClient/XIVEClientError``.
   public func read(
     from sequence: UInt64, into records: inout MutableRawSpan
   ) throws(XIVEClientError) {
