@@ -1,0 +1,124 @@
+// What the parts of the trap share. See the files for how; nothing of it is for other modules but the preload library.
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "ctrap.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/ucontext.h>
+
+// TLS that a handler may touch: never allocated lazily.
+#define TRAP_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+
+// MARK: - decode.c, complete.c: instructions. Pure; no state, no allocation, no system call.
+
+enum trap_verdict {
+  TRAP_PERFORM,    // one load or one store of 1, 2, 4 or 8 bytes
+  TRAP_BUS_ERROR,  // xchg or a locked operation: a bus to registers knows none of them
+  TRAP_REFUSED,    // anything else
+  TRAP_TRUNCATED,  // more bytes of the instruction are needed
+};
+
+struct trap_access {
+  enum trap_verdict verdict;
+  bool is_store;
+  uint8_t size;      // bytes accessed
+  uint8_t length;    // bytes of the instruction
+  uint64_t address;  // effective address of the memory operand, segment base included
+  uint8_t bytes[8];  // of a store, in memory's order
+  // How a load is completed, for trap_complete() alone.
+  uint8_t operation, target, width, other_width;
+  uint64_t operand;
+};
+
+// Decodes the instruction that `count` (1 to 15) bytes begin with, as the thread in `context` would execute it.
+// A repeated (rep) or string instruction, one with two memory operands, with a vector register, or that loads a segment
+// register, is refused.
+void trap_decode(
+  const uint8_t *code, size_t count, const mcontext_t *context, struct trap_access *access);
+
+// Completes a load or a store: registers and flags as the instruction leaves them when memory holds `bytes` (of a store:
+// ignored), the instruction pointer behind it, RF clear.
+void trap_complete(
+  const struct trap_access *access, const uint8_t bytes[8], mcontext_t *context);
+
+// MARK: - message.c
+
+// Says in one line on standard error which instruction at which address cannot be performed, and what to use instead:
+// address, bytes, disassembly, accessed address, device offset. Async-signal-safe, on 2 KiB of stack at most.
+void trap_report(
+  const struct trap_access *access, const uint8_t *code, size_t count, uint64_t instruction_pointer,
+  uint64_t address, uint64_t offset);
+
+// MARK: - device.c: open files. Type-stable memory, so that a handler may take a reference to one that goes.
+
+struct trap_path;  // mailbox.c: a shorter way to the server, if there is one
+
+struct ctrap_device {
+  _Atomic uint32_t references;  // handles and ranges of the table; accesses under way
+  int fd;
+  bool is_readable, is_writable;
+  struct trap_path *_Atomic path;
+};
+
+void trap_retain(ctrap_device *device);
+// May be called in a handler: closes the descriptor by a system call.
+void trap_release(ctrap_device *device);
+
+// Performs one access: bytes moved, or a negative errno. In a handler, all signals but SIGSEGV blocked.
+long trap_perform(ctrap_device *device, bool is_store, uint64_t offset, void *bytes, size_t size);
+
+// MARK: - table.c: which addresses are windows. Changed under a lock, read without one.
+
+struct trap_range {
+  uintptr_t start, end;  // of addresses
+  ctrap_device *device;
+  uint64_t offset;       // of `start` in the file
+  int protection;
+};
+
+// All signals are blocked while it is held. Forks wait for it.
+void trap_lock(sigset_t *before);
+void trap_unlock(const sigset_t *before);
+
+// Changes to the table, with the lock held. Nothing is changed when they fail; -ENOMEM.
+// Sets a run of ranges, ascending and adjoining, in place of whatever is there.
+int trap_table_set(const struct trap_range *ranges, size_t count);
+int trap_table_remove(uintptr_t start, uintptr_t end);
+int trap_table_protect(uintptr_t start, uintptr_t end, int protection);
+// Moves or copies (keeps_old) what [start, start + old_length) shows to `target`, `new_length` long: cut, or continued in
+// the file.
+int trap_table_move(
+  uintptr_t start, size_t old_length, uintptr_t target, size_t new_length, bool keeps_old);
+
+// With the lock held: calls `visit` for each part of [start, end) in ascending order; `range` is NULL for a part that is
+// no window. Stops at, and returns, the first result that is not 0.
+int trap_table_visit(
+  uintptr_t start, uintptr_t end,
+  int (*visit)(uintptr_t start, uintptr_t end, const struct trap_range *range, void *argument),
+  void *argument);
+// With the lock held: whether any of [start, end) is a window, or all of it.
+bool trap_table_has_any(uintptr_t start, uintptr_t end);
+bool trap_table_has_all(uintptr_t start, uintptr_t end);
+
+// Lock-free, in a handler: copies the range that has `address` and retains its device. False when there is none;
+// `version` counts the changes of the table that it saw.
+bool trap_table_find(uintptr_t address, struct trap_range *range, uint64_t *version);
+
+// MARK: - handler.c, signals.c
+
+// Installs the handler of SIGSEGV, keeping the program's, unless it is there.
+int trap_install(void);
+
+// What sigaction(SIGSEGV) is for the program while the handler is installed. -EINVAL.
+int trap_program_action(const struct sigaction *action, struct sigaction *old);
+
+// Runs the program's own handler, or its default action, for a fault that is not ours.
+void trap_chain(siginfo_t *info, ucontext_t *context);
+
+// Has the program receive SIGBUS at an address, before it executes another instruction, as from a real page.
+void trap_raise_bus_error(int code, uint64_t address, ucontext_t *context);
+
+// MARK: - system.h: system calls that neither touch errno nor are points of cancellation.
