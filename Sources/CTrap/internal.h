@@ -54,7 +54,13 @@ void trap_report(
 
 // MARK: - device.c: open files. Type-stable memory, so that a handler may take a reference to one that goes.
 
-struct trap_path;  // mailbox.c: a shorter way to the server, if there is one
+// mailbox.c: a shorter way to the server, if there is one; NULL is none.
+struct trap_path;
+struct trap_path *trap_path_open(int fd);
+void trap_path_close(struct trap_path *path);
+// False where the access has not been made and has to go the long way.
+bool trap_path_access(
+  struct trap_path *path, bool is_store, uint64_t offset, void *bytes, size_t size, long *result);
 
 struct ctrap_device {
   _Atomic uint32_t references;  // handles and ranges of the table; accesses under way
@@ -67,8 +73,24 @@ void trap_retain(ctrap_device *device);
 // May be called in a handler: closes the descriptor by a system call.
 void trap_release(ctrap_device *device);
 
+// Whether a descriptor's number is one of ours.
+bool trap_device_owns(int fd);
+
 // Performs one access: bytes moved, or a negative errno. In a handler, all signals but SIGSEGV blocked.
 long trap_perform(ctrap_device *device, bool is_store, uint64_t offset, void *bytes, size_t size);
+
+// MARK: - readers.c: one lock for those who change something, none for those who read it in a handler.
+
+// All signals but the synchronous ones are blocked while it is held. Forks wait for it.
+void trap_lock(uint64_t *before);
+void trap_unlock(uint64_t before);
+
+// Around a handler's look at something that is replaced as a whole.
+uint32_t trap_read_begin(void);
+void trap_read_end(uint32_t reading);
+// With the lock held: waits until nobody has what was there before.
+void trap_read_drain(void);
+void trap_watch_forks(void);
 
 // MARK: - table.c: which addresses are windows. Changed under a lock, read without one.
 
@@ -78,10 +100,6 @@ struct trap_range {
   uint64_t offset;       // of `start` in the file
   int protection;
 };
-
-// All signals are blocked while it is held. Forks wait for it.
-void trap_lock(sigset_t *before);
-void trap_unlock(const sigset_t *before);
 
 // Changes to the table, with the lock held. Nothing is changed when they fail; -ENOMEM.
 // Sets a run of ranges, ascending and adjoining, in place of whatever is there.
@@ -102,6 +120,8 @@ int trap_table_visit(
 // With the lock held: whether any of [start, end) is a window, or all of it.
 bool trap_table_has_any(uintptr_t start, uintptr_t end);
 bool trap_table_has_all(uintptr_t start, uintptr_t end);
+// Without the lock: whether there is no window at all.
+bool trap_table_is_empty(void);
 
 // Lock-free, in a handler: copies the range that has `address` and retains its device. False when there is none;
 // `version` counts the changes of the table that it saw.
@@ -109,8 +129,11 @@ bool trap_table_find(uintptr_t address, struct trap_range *range, uint64_t *vers
 
 // MARK: - handler.c, signals.c
 
-// Installs the handler of SIGSEGV, keeping the program's, unless it is there.
+// With the lock held: installs the handler of SIGSEGV, keeping the program's, unless it is there.
 int trap_install(void);
+
+// Handles a fault of a window. False when it is not ours.
+bool trap_handle(siginfo_t *info, ucontext_t *context);
 
 // What sigaction(SIGSEGV) is for the program while the handler is installed. -EINVAL.
 int trap_program_action(const struct sigaction *action, struct sigaction *old);
@@ -121,4 +144,5 @@ void trap_chain(siginfo_t *info, ucontext_t *context);
 // Has the program receive SIGBUS at an address, before it executes another instruction, as from a real page.
 void trap_raise_bus_error(int code, uint64_t address, ucontext_t *context);
 
-// MARK: - system.h: system calls that neither touch errno nor are points of cancellation.
+// Has a program that steps itself (TF) stop behind the instruction.
+void trap_finish_step(ucontext_t *context);

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 
 #if defined __x86_64__
+
 static inline long trap_system(long number, long a, long b, long c, long d, long e, long f) {
   register long r10 __asm__("r10") = d;
   register long r8 __asm__("r8") = e;
@@ -14,4 +15,17 @@ static inline long trap_system(long number, long a, long b, long c, long d, long
                    : "rcx", "r11", "memory");
   return result;
 }
+
+#else
+#include <errno.h>
+#include <unistd.h>
+
+static inline long trap_system(long number, long a, long b, long c, long d, long e, long f) {
+  int before = errno;
+  long result = syscall(number, a, b, c, d, e, f);
+  if (result == -1) result = -errno;
+  errno = before;
+  return result;
+}
+
 #endif

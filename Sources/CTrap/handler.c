@@ -1,0 +1,111 @@
+// From a fault to one exact access.
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined __x86_64__
+
+enum { LONGEST_INSTRUCTION = 15, PAGE = 4096 };
+// Of a page fault's error code; Intel SDM volume 3, "Page-Fault Exception".
+enum { FAULT_WRITE = 1 << 1, FAULT_FETCH = 1 << 4 };
+
+struct code {
+  uint8_t bytes[LONGEST_INSTRUCTION];
+  size_t count;
+};
+
+// Of the page that the instruction begins in: the next one need not exist.
+static struct code code_at(uint64_t address) {
+  struct code code = {.count = PAGE - address % PAGE};
+  if (code.count > LONGEST_INSTRUCTION) code.count = LONGEST_INSTRUCTION;
+  memcpy(code.bytes, (const void *)address, code.count);
+  return code;
+}
+
+static void decode(struct code *code, const mcontext_t *context, struct trap_access *access) {
+  trap_decode(code->bytes, code->count, context, access);
+  if (access->verdict != TRAP_TRUNCATED || code->count == LONGEST_INSTRUCTION) return;
+  // It goes on in the next page, which has been fetched from.
+  uint64_t next = (uint64_t)context->gregs[REG_RIP] + code->count;
+  memcpy(code->bytes + code->count, (const void *)next, LONGEST_INSTRUCTION - code->count);
+  code->count = LONGEST_INSTRUCTION;
+  trap_decode(code->bytes, code->count, context, access);
+}
+
+static bool is_allowed(const struct trap_range *range, long error) {
+  if ((error & FAULT_FETCH) != 0) return false;
+  // Whatever may be written or executed may be read on this processor.
+  return (range->protection & ((error & FAULT_WRITE) != 0 ? PROT_WRITE : PROT_READ | PROT_WRITE | PROT_EXEC)) != 0;
+}
+
+// Of one that crosses pages only a part may lie in the window.
+static bool is_misaligned(const struct trap_access *access, const struct trap_range *range, uint64_t fault) {
+  uint64_t last = access->address + access->size - 1;
+  return (access->address != fault && access->address < fault && fault <= last) || last >= range->end;
+}
+
+static void perform(
+  const struct trap_access *access, const struct trap_range *range, ucontext_t *context
+) {
+  uint8_t bytes[8];
+  memcpy(bytes, access->bytes, sizeof bytes);
+  uint64_t offset = range->offset + (access->address - range->start);
+  long moved = trap_perform(range->device, access->is_store, offset, bytes, access->size);
+  if (moved != access->size) {
+    bool is_aligned = access->address % access->size == 0;
+    trap_raise_bus_error(moved == -EINVAL && !is_aligned ? BUS_ADRALN : BUS_ADRERR, access->address, context);
+    return;
+  }
+  trap_complete(access, bytes, &context->uc_mcontext);
+  trap_finish_step(context);
+}
+
+// Handles a fault in a window. False when it is the program's own.
+static bool handle(const struct trap_range *range, siginfo_t *info, ucontext_t *context) {
+  mcontext_t *machine = &context->uc_mcontext;
+  uint64_t fault = (uint64_t)info->si_addr;
+  if (!is_allowed(range, machine->gregs[REG_ERR])) return false;
+  struct code code = code_at((uint64_t)machine->gregs[REG_RIP]);
+  struct trap_access access;
+  decode(&code, machine, &access);
+  bool is_write = (machine->gregs[REG_ERR] & FAULT_WRITE) != 0;
+  if (access.verdict == TRAP_PERFORM && is_misaligned(&access, range, fault)) {
+    trap_raise_bus_error(BUS_ADRALN, fault, context);
+    return true;
+  }
+  // What was decoded must be what the processor did.
+  if (access.verdict == TRAP_PERFORM && (access.address != fault || access.is_store != is_write))
+    access.verdict = TRAP_REFUSED;
+  if (access.verdict == TRAP_PERFORM) {
+    perform(&access, range, context);
+    return true;
+  }
+  trap_report(&access, code.bytes, code.count, (uint64_t)machine->gregs[REG_RIP], fault,
+              range->offset + (fault - range->start));
+  if (access.verdict != TRAP_BUS_ERROR) return false;
+  trap_raise_bus_error(BUS_OBJERR, fault, context);
+  return true;
+}
+
+// What the table was when this thread last missed a window in it.
+static TRAP_THREAD uint64_t seen_version;
+
+bool trap_handle(siginfo_t *info, ucontext_t *context) {
+  struct trap_range range;
+  uint64_t version;
+  // Sent by a process, or without an address.
+  if (info->si_code <= 0 || info->si_code == SI_KERNEL) return false;
+  if (trap_table_find((uint64_t)info->si_addr, &range, &version)) {
+    bool is_done = handle(&range, info, context);
+    trap_release(range.device);
+    return is_done;
+  }
+  // The window may have gone since the instruction was executed: then it finds what is there now.
+  if (seen_version == version) return false;
+  seen_version = version;
+  return true;
+}
+
+#endif

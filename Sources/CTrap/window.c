@@ -1,0 +1,107 @@
+// Windows for those who ask for them.
+#include "internal.h"
+#include "system.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096 };
+
+// Maps pages of the file that nobody may touch: the kernel and debuggers see what they show.
+static long map_pages(uintptr_t address, const ctrap_device *device, uint64_t offset, size_t length) {
+  int flags = MAP_SHARED | MAP_NORESERVE | (address != 0 ? MAP_FIXED : 0);
+  return trap_system(SYS_mmap, (long)address, (long)length, PROT_NONE, flags, device->fd, (long)offset);
+}
+
+static int check(const ctrap_device *device, int protection) {
+  if (!device->is_readable) return -EACCES;
+  return (protection & PROT_WRITE) != 0 && !device->is_writable ? -EACCES : 0;
+}
+
+int ctrap_map(
+  ctrap_device *device, uint64_t offset, size_t length, int protection, void **address
+) {
+  int result = check(device, protection);
+  if (result != 0) return result;
+  uint64_t before;
+  trap_lock(&before);
+  result = trap_install();
+  long mapped = result == 0 ? map_pages(0, device, offset, length) : result;
+  if (mapped < 0 && mapped > -4096) result = (int)mapped;
+  if (result == 0) {
+    uintptr_t start = (uintptr_t)mapped;
+    size_t whole = (length + PAGE - 1) / PAGE * PAGE;
+    const struct trap_range range = {start, start + whole, device, offset, protection};
+    result = trap_table_set(&range, 1);
+    if (result != 0) trap_system(SYS_munmap, mapped, (long)length, 0, 0, 0, 0);
+    else *address = (void *)mapped;
+  }
+  trap_unlock(before);
+  return result;
+}
+
+// MARK: - Showing something else
+
+static int map_again(
+  uintptr_t start, uintptr_t end, const struct trap_range *range, void *argument
+) {
+  (void)argument;
+  long mapped = map_pages(start, range->device, range->offset, end - start);
+  return mapped < 0 && mapped > -4096 ? (int)mapped : 0;
+}
+
+static bool are_whole(const struct ctrap_piece *pieces, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (pieces[i].length == 0 || pieces[i].length % PAGE != 0 || pieces[i].offset % PAGE != 0) return false;
+  return count > 0;
+}
+
+static int show(const struct trap_range *ranges, size_t count) {
+  uintptr_t start = ranges[0].start, end = ranges[count - 1].end;
+  int result = trap_table_has_all(start, end) ? 0 : -EINVAL;
+  if (result != 0) return result;
+  size_t done = 0;
+  while (result == 0 && done < count) {
+    result = map_again(ranges[done].start, ranges[done].end, &ranges[done], NULL);
+    done++;
+  }
+  // Nobody can touch what is mapped: what a touch finds changes here, in one step.
+  if (result == 0) result = trap_table_set(ranges, count);
+  if (result != 0) trap_table_visit(start, ranges[done - 1].end, map_again, NULL);
+  return result;
+}
+
+int ctrap_show(
+  void *address, ctrap_device *device, int protection, const struct ctrap_piece *pieces,
+  size_t count
+) {
+  int result = check(device, protection);
+  if (result != 0) return result;
+  if (!are_whole(pieces, count) || (uintptr_t)address % PAGE != 0) return -EINVAL;
+  size_t room = (count * sizeof(struct trap_range) + PAGE - 1) / PAGE * PAGE;
+  long made = trap_system(SYS_mmap, 0, (long)room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (made < 0 && made > -4096) return (int)made;
+  struct trap_range *ranges = (struct trap_range *)made;
+  uintptr_t start = (uintptr_t)address;
+  for (size_t i = 0; i < count; i++) {
+    ranges[i] = (struct trap_range){start, start + pieces[i].length, device, pieces[i].offset, protection};
+    start = ranges[i].end;
+  }
+  uint64_t before;
+  trap_lock(&before);
+  result = show(ranges, count);
+  trap_unlock(before);
+  trap_system(SYS_munmap, made, (long)room, 0, 0, 0, 0);
+  return result;
+}
+
+int ctrap_unmap(void *address, size_t length) {
+  uintptr_t start = (uintptr_t)address, end = start + (length + PAGE - 1) / PAGE * PAGE;
+  uint64_t before;
+  trap_lock(&before);
+  // First out of the table: another mapping may have the place as soon as the kernel has it back.
+  int result = trap_table_remove(start, end);
+  if (result == 0) result = (int)trap_system(SYS_munmap, (long)start, (long)(end - start), 0, 0, 0, 0);
+  trap_unlock(before);
+  return result;
+}
