@@ -29,7 +29,7 @@ struct trap_access {
   uint64_t address;  // effective address of the memory operand, segment base included
   uint8_t bytes[8];  // of a store, in memory's order
   // How a load is completed, for trap_complete() alone.
-  uint8_t operation, target, width, other_width;
+  uint8_t operation, target, width, condition;
   uint64_t operand;
 };
 
