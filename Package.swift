@@ -34,6 +34,8 @@ let package = Package(
     // C: the ABI, what Swift cannot import of the system, libfuse, zlib, elfutils.
     .target(name: "CXIVE"),
     .target(name: "CSystemCalls"),
+    // Instructions that touch a trapped window; decoded by libzydis.
+    .target(name: "CTrap", linkerSettings: [.linkedLibrary("Zydis")]),
     .target(
       name: "CHarness", dependencies: ["CXIVE"], cSettings: [.define("_GNU_SOURCE")]),
     .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
@@ -67,7 +69,7 @@ let package = Package(
     .target(
       name: "DeviceClient",
       dependencies: [
-        "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
+        "CTrap", "SystemCalls", .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict),
     .target(

@@ -251,14 +251,12 @@ static void probe_failed(int number, siginfo_t *info, void *context) {
 
 int csystem_probe64(const void *address, uint64_t *value, const void **fault) {
   struct sigaction ours = {.sa_sigaction = probe_failed, .sa_flags = SA_SIGINFO};
-  struct sigaction bus, segment;
+  struct sigaction bus;
   sigemptyset(&ours.sa_mask);
   sigaction(SIGBUS, &ours, &bus);
-  sigaction(SIGSEGV, &ours, &segment);
   int number = sigsetjmp(probe_return, 1);
   if (number == 0) *value = csystem_load64(address);
   sigaction(SIGBUS, &bus, NULL);
-  sigaction(SIGSEGV, &segment, NULL);
   *fault = probe_fault;
   return number;
 }

@@ -12,6 +12,8 @@ public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertibl
   case control(UInt32, Errno)
   /// A part of the file cannot be mapped.
   case map(offset: UInt64, byteCount: Int, Errno)
+  /// A part of the file cannot be mapped so that touches trap.
+  case trap(offset: UInt64, byteCount: Int, Errno)
   /// An offset or a size is not a multiple of the device page, or is empty.
   case unaligned(offset: UInt64, byteCount: Int)
   /// A private writable mapping would keep its stores to itself: it is refused with `EINVAL`.
@@ -23,7 +25,7 @@ public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertibl
   public var errno: Errno {
     switch self {
     case .open(_, let error), .access(_, let error), .control(_, let error),
-      .map(_, _, let error), .segments(_, let error):
+      .map(_, _, let error), .trap(_, _, let error), .segments(_, let error):
       error
     case .notAFile, .unaligned, .privateMapping: .invalidArgument
     }
@@ -39,6 +41,11 @@ public enum DeviceClientError: Error, Hashable, Sendable, CustomStringConvertibl
     case .control(let number, let error): "request \(hex(UInt64(number))): refused: \(error)"
     case .map(let offset, let count, let error):
       "\(count) bytes at offset \(hex(offset)): cannot be mapped: \(error)"
+    case .trap(let offset, let count, .notSupported):
+      "\(count) bytes at offset \(hex(offset)): trapped windows need an x86-64 processor: "
+        + "map the pages plainly, or load and store by exact calls"
+    case .trap(let offset, let count, let error):
+      "\(count) bytes at offset \(hex(offset)): no trapped window: \(error)"
     case .unaligned(let offset, let count):
       "\(count) bytes at offset \(hex(offset)): must be whole device pages"
     case .privateMapping(let offset):

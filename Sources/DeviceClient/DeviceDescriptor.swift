@@ -124,25 +124,36 @@ public struct DeviceDescriptor: ~Copyable, Sendable {
     case `private`
   }
 
-  /// Maps pages of the device. Nothing is touched yet: a hole shows at the first touch, as `SIGBUS`.
+  /// Maps pages of the device. Nothing is touched yet: a hole shows at the first touch, as `SIGBUS`, or as all ones in
+  /// a trapped window.
   /// - Parameters:
   ///   - offset: device offset, a multiple of the device page.
   ///   - byteCount: bytes, a multiple of the device page.
   ///   - isWritable: whether stores are allowed; as the descriptor was opened, unless told otherwise.
   ///   - sharing: must be ``Sharing/shared``.
-  /// - Returns: the mapping.
+  ///   - access: what a load or a store through a pointer is.
+  /// - Returns: the mapping. A trapped one acts as this descriptor, whatever hangs on it, and keeps the open file.
   /// - Throws: ``DeviceClientError`` with offset and size.
   public func map(
-    offset: UInt64, byteCount: Int, isWritable: Bool? = nil, sharing: Sharing = .shared
+    offset: UInt64, byteCount: Int, isWritable: Bool? = nil, sharing: Sharing = .shared,
+    access: PageAccess = .mapped
   ) throws(DeviceClientError) -> MappedRegion {
     guard sharing == .shared else { throw .privateMapping(offset: offset) }
     guard byteCount > 0, offset % UInt64(pageByteCount) == 0, byteCount % pageByteCount == 0 else {
       throw .unaligned(offset: offset, byteCount: byteCount)
     }
-    do {
-      return try MappedRegion(
-        file, offset: offset, byteCount: byteCount, isWritable: isWritable ?? self.isWritable)
-    } catch { throw .map(offset: offset, byteCount: byteCount, error) }
+    let isWritable = isWritable ?? self.isWritable
+    switch access {
+    case .mapped:
+      do {
+        return try MappedRegion(file, offset: offset, byteCount: byteCount, isWritable: isWritable)
+      } catch { throw .map(offset: offset, byteCount: byteCount, error) }
+    case .trapped:
+      do {
+        let piece = FilePiece(offset: offset, byteCount: byteCount)
+        return try TrapDevice(self).map(piece, isWritable: isWritable)
+      } catch { throw .trap(offset: offset, byteCount: byteCount, error) }
+    }
   }
 
   /// Lists the runs of pages that exist now, in ascending order.

@@ -26,7 +26,8 @@ public struct FilePiece: Hashable, Sendable {
 ///
 /// Costs one of the process's mappings for each piece that does not continue the one before, and up to one for
 /// each place where an overlay once ended; the kernel's limit of them is `vm.max_map_count`. What was advised
-/// (`madvise`) for the place of an overlay is forgotten. Plain mappings otherwise: a forked child has them too.
+/// (`madvise`) for the place of an overlay is forgotten. Plain mappings otherwise: a forked child has them too. Pieces of
+/// a trapped mapping change all in one step.
 ///
 /// Thread rule: safe from several threads at once; overlays are laid and lifted one at a time.
 public struct OverlaidMapping: ~Copyable, Sendable {
@@ -36,6 +37,7 @@ public struct OverlaidMapping: ~Copyable, Sendable {
   public let device: DeviceDescriptor
   private let base: UInt64
   private let isWritable: Bool
+  private let access: PageAccess
   private let places: Mutex<[Range<Int>]> = Mutex([])
   /// Given up where the process may not have more mappings, so that the base can be brought back.
   private let spare: Mutex<MappedRegion?>
@@ -46,9 +48,11 @@ public struct OverlaidMapping: ~Copyable, Sendable {
   ///   - offset: device offset, a multiple of the device page.
   ///   - byteCount: bytes, a multiple of the device page.
   ///   - isWritable: whether stores are allowed; as the descriptor was opened, unless told otherwise.
+  ///   - access: what a load or a store through a pointer is.
   /// - Throws: ``DeviceClientError`` with offset and size.
   public init(
-    _ device: borrowing DeviceDescriptor, offset: UInt64, byteCount: Int, isWritable: Bool? = nil
+    _ device: borrowing DeviceDescriptor, offset: UInt64, byteCount: Int, isWritable: Bool? = nil,
+    access: PageAccess = .mapped
   ) throws(DeviceClientError) {
     func named<Value: ~Copyable>(_ make: () throws(Errno) -> Value) throws(DeviceClientError)
       -> Value
@@ -57,7 +61,8 @@ public struct OverlaidMapping: ~Copyable, Sendable {
         throw .map(offset: offset, byteCount: byteCount, error)
       }
     }
-    let region = try device.map(offset: offset, byteCount: byteCount, isWritable: isWritable)
+    let region = try device.map(
+      offset: offset, byteCount: byteCount, isWritable: isWritable, access: access)
     let spare = try named(MappedRegion.spare)
     let duplicate = try named { () throws(Errno) in try DeviceDescriptor(duplicating: device) }
     self.region = region
@@ -65,6 +70,7 @@ public struct OverlaidMapping: ~Copyable, Sendable {
     self.spare = Mutex(spare)
     base = offset
     self.isWritable = isWritable ?? device.isWritable
+    self.access = access
   }
 
   /// Where overlays are, as byte offsets in the mapping, in the order in which they were laid.
@@ -82,9 +88,10 @@ public struct OverlaidMapping: ~Copyable, Sendable {
       if let other = places.first(where: { $0.overlaps(place) }) { throw .overlaps(other) }
       var laid = position..<position
       do throws(Errno) {
-        for piece in pieces {
-          try show(piece.offset, in: laid.upperBound..<laid.upperBound + piece.byteCount)
-          laid = position..<laid.upperBound + piece.byteCount
+        // All of them at once, or one after the other.
+        for step in access == .trapped ? [pieces] : pieces.map({ [$0] }) {
+          try show(step, at: laid.upperBound)
+          laid = position..<laid.upperBound + step.byteCount
         }
       } catch {
         do throws(Errno) { try restore(laid) } catch let second {
@@ -111,17 +118,25 @@ public struct OverlaidMapping: ~Copyable, Sendable {
   /// Brings the base back with a single mapping, however many pieces are there.
   private func restore(_ place: Range<Int>) throws(Errno) {
     guard !place.isEmpty else { return }
-    let offset = base + UInt64(place.lowerBound)
-    do { try show(offset, in: place) } catch .noMemory {
+    let piece = FilePiece(offset: base + UInt64(place.lowerBound), byteCount: place.count)
+    do { try show([piece], at: place.lowerBound) } catch .noMemory {
       // Beyond the limit the kernel refuses even a mapping that makes them fewer.
       spare.withLock { $0 = nil }
-      try show(offset, in: place)
+      try show([piece], at: place.lowerBound)
     }
     spare.withLock { if $0 == nil { $0 = try? .spare() } }
   }
 
-  private func show(_ offset: UInt64, in place: Range<Int>) throws(Errno) {
-    try region.show(in: place, device.file, offset: offset, isWritable: isWritable)
+  private func show(_ pieces: [FilePiece], at position: Int) throws(Errno) {
+    guard access == .mapped else {
+      return try TrapDevice(device).show(pieces, in: region, at: position, isWritable: isWritable)
+    }
+    var start = position
+    for piece in pieces {
+      let place = start..<start + piece.byteCount
+      try region.show(in: place, device.file, offset: piece.offset, isWritable: isWritable)
+      start = place.upperBound
+    }
   }
 
   private func place(at position: Int, _ pieces: [FilePiece]) throws(OverlayError)
@@ -141,6 +156,9 @@ public struct OverlaidMapping: ~Copyable, Sendable {
 }
 
 extension [FilePiece] {
+  /// Bytes of all of them.
+  fileprivate var byteCount: Int { reduce(0) { $0 + $1.byteCount } }
+
   /// One piece in place of those that continue each other: each costs a system call.
   var joined: [FilePiece] {
     reduce(into: []) { result, piece in

@@ -11,6 +11,9 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
   private let base: UnsafeMutableRawPointer
   /// Bytes mapped.
   public let byteCount: Int
+  /// Whether each load and store is an operation, of registers that are no memory.
+  public let isTrapped: Bool
+  private let unmap: @convention(c) (UnsafeMutableRawPointer, Int) -> Void
 
   /// Maps part of a file, shared.
   /// - Parameters:
@@ -39,9 +42,27 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
     guard let address = unsafe address else { throw Errno.noMemory }
     unsafe base = address
     self.byteCount = byteCount
+    isTrapped = false
+    unsafe unmap = { address, byteCount in _ = unsafe munmap(address, byteCount) }
   }
 
-  deinit { unsafe munmap(base, byteCount) }
+  /// Takes over a mapping whose touches somebody else turns into operations.
+  /// - Parameters:
+  ///   - address: where it begins; nobody else unmaps it.
+  ///   - byteCount: its bytes.
+  ///   - unmap: unmaps it when its owner goes.
+  @unsafe
+  public init(
+    trapped address: UnsafeMutableRawPointer, byteCount: Int,
+    unmap: @escaping @convention(c) (UnsafeMutableRawPointer, Int) -> Void
+  ) {
+    unsafe base = address
+    self.byteCount = byteCount
+    isTrapped = true
+    unsafe self.unmap = unmap
+  }
+
+  deinit { unsafe unmap(base, byteCount) }
 
   /// The mapped bytes. A touch may end in `SIGBUS`; registers are touched by ``load(at:)`` and ``store(_:at:)``.
   @unsafe
@@ -86,7 +107,7 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
 
   /// Loads a register where there may be none.
   ///
-  /// Thread rule: replaces the process's handlers of SIGBUS and SIGSEGV while it runs; one thread at a time.
+  /// Thread rule: replaces the process's handler of SIGBUS while it runs; one thread at a time.
   /// - Parameter offset: byte offset in the mapping, a multiple of 8.
   /// - Returns: the value or the fault.
   public func probe(at offset: Int) -> Probe {

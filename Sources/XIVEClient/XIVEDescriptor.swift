@@ -165,10 +165,12 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
   ///   - pageOffset: 0 for the TIMA, 4 for the ESB pages; in device pages.
   ///   - pageCount: device pages.
   ///   - sharing: must be shared.
+  ///   - access: what a load or a store through a pointer is.
   /// - Returns: the mapping.
   /// - Throws: ``XIVEClientError/window(pageOffset:pageCount:)`` for what the kernel refuses.
   public func mapKernelWindow(
-    pageOffset: UInt64, pageCount: UInt64, sharing: DeviceDescriptor.Sharing = .shared
+    pageOffset: UInt64, pageCount: UInt64, sharing: DeviceDescriptor.Sharing = .shared,
+    access: PageAccess = .mapped
   ) throws(XIVEClientError) -> MappedRegion {
     let limit: UInt64 =
       switch pageOffset {
@@ -179,32 +181,40 @@ public struct XIVEDescriptor: ~Copyable, Sendable {
     guard pageCount > 0, pageCount <= limit else {
       throw .window(pageOffset: pageOffset, pageCount: pageCount)
     }
-    return try mapPages(at: pageOffset * map.pageByteCount, count: pageCount, sharing)
+    return try mapPages(at: pageOffset * map.pageByteCount, count: pageCount, sharing, access)
   }
 
   /// Maps both ESB pages of one source.
   ///
   /// Where sources have one page, the first of the two is a hole.
-  /// - Parameter lisn: the source.
+  /// - Parameters:
+  ///   - lisn: the source.
+  ///   - access: what a load or a store through a pointer is.
   /// - Returns: the mapping: the trigger page, then the management page.
   /// - Throws: ``XIVEClientError``.
-  public func mapSource(_ lisn: LISN) throws(XIVEClientError) -> MappedRegion {
-    try mapPages(at: offset(of: lisn, .trigger), count: 2, .shared)
+  public func mapSource(_ lisn: LISN, access: PageAccess = .mapped) throws(XIVEClientError)
+    -> MappedRegion
+  {
+    try mapPages(at: offset(of: lisn, .trigger), count: 2, .shared, access)
   }
 
   /// Maps the four TIMA pages of the connected vCPU.
+  ///
+  /// A trapped window is the vCPU's own, however many are connected: each thread that runs one maps it through that
+  /// vCPU's descriptor. Mapped plainly the OS page is there while one alone is.
+  /// - Parameter access: what a load or a store through a pointer is.
   /// - Returns: the mapping: HW, HV, OS and user view.
   /// - Throws: ``XIVEClientError``.
-  public func mapTIMA() throws(XIVEClientError) -> MappedRegion {
-    try mapKernelWindow(pageOffset: 0, pageCount: 4)
+  public func mapTIMA(access: PageAccess = .mapped) throws(XIVEClientError) -> MappedRegion {
+    try mapKernelWindow(pageOffset: 0, pageCount: 4, access: access)
   }
 
   private func mapPages(
-    at offset: UInt64, count: UInt64, _ sharing: DeviceDescriptor.Sharing
+    at offset: UInt64, count: UInt64, _ sharing: DeviceDescriptor.Sharing, _ access: PageAccess
   ) throws(XIVEClientError) -> MappedRegion {
     try wrap { () throws(DeviceClientError) in
       try device.map(
-        offset: offset, byteCount: Int(count * map.pageByteCount), sharing: sharing)
+        offset: offset, byteCount: Int(count * map.pageByteCount), sharing: sharing, access: access)
     }
   }
 

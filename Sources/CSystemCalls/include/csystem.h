@@ -209,8 +209,8 @@ const char *csystem_kept_message(void);
 static inline uint64_t csystem_load64(const void *address) {
   return __builtin_bswap64(*(const volatile uint64_t *)address);
 }
-/// Loads like csystem_load64, and survives a fault: returns 0, or SIGBUS or SIGSEGV and where.
-/// Replaces the process's handlers of both signals while it runs: one thread at a time.
+/// Loads like csystem_load64, and survives a page that is not there: returns 0, or SIGBUS and where.
+/// Replaces the process's handler of that signal while it runs: one thread at a time.
 int csystem_probe64(const void *address, uint64_t *value, const void **fault);
 static inline void csystem_store64(void *address, uint64_t value) {
   *(volatile uint64_t *)address = __builtin_bswap64(value);

@@ -1,4 +1,4 @@
-internal import DeviceClient
+public import DeviceClient
 internal import Synchronization
 public import SystemCalls
 internal import SystemPackage
@@ -39,11 +39,14 @@ public struct GuestWindow: ~Copyable, Sendable {
   ///   - device: the device; it need not stay open.
   ///   - sources: the sources, at least one.
   ///   - base: the device's window.
+  ///   - access: what a load or a store through a pointer is. In a trapped window a hole is all ones, and a run is
+  ///     plugged in one step for all of its sources.
   /// - Throws: ``XIVEClientError/noSuchSource(_:count:)`` beyond the device's sources,
   ///   ``XIVEClientError/window(pageOffset:pageCount:)`` for a part of the kernel's window.
-  public init(_ device: borrowing XIVEDescriptor, _ sources: Range<LISN>, in base: Base = .esb)
-    throws(XIVEClientError)
-  {
+  public init(
+    _ device: borrowing XIVEDescriptor, _ sources: Range<LISN>, in base: Base = .esb,
+    access: PageAccess = .mapped
+  ) throws(XIVEClientError) {
     let (geometry, map, count) = (device.geometry, device.map, device.geometry.sourceCount)
     let first = sources.lowerBound
     guard sources.upperBound.rawValue <= count else {
@@ -58,7 +61,8 @@ public struct GuestWindow: ~Copyable, Sendable {
       base == .esb ? map.offset(of: .esb(first, .trigger)) : map.kernelOffset(of: first, .trigger)
     let mapping = try wrap { () throws(DeviceClientError) in
       try OverlaidMapping(
-        device.device, offset: offset, byteCount: Int(pageCount * map.pageByteCount))
+        device.device, offset: offset, byteCount: Int(pageCount * map.pageByteCount),
+        access: access)
     }
     self.sources = sources
     self.geometry = geometry
@@ -184,7 +188,7 @@ public struct GuestWindow: ~Copyable, Sendable {
   /// - Parameters:
   ///   - lisn: a source in the window.
   ///   - half: which of its pages.
-  /// - Returns: the signature, or nil when there is none.
+  /// - Returns: the signature, or nil when there is none, as in a trapped window.
   public func signature(of lisn: LISN, _ half: ESBHalf) -> PageSignature? {
     mapping.region.signature(ofPageAt: offset(of: lisn, half))
   }
