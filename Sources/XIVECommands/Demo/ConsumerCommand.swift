@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DeviceClient
 internal import SystemCalls
 internal import XIVEClient
 internal import XIVEModel
@@ -22,6 +23,9 @@ struct ConsumerCommand: ParsableCommand {
       let device = try XIVEDescriptor(path)
       var consumer = DemoConsumer()
       try consumer.usePages(of: LISN(rawValue: lisn), device)
+      #if arch(x86_64)
+      try consumer.useTrappedPages(of: LISN(rawValue: lisn), device)
+      #endif
       try consumer.touchHole(LISN(rawValue: hole), device)
       if consumer.failures > 0 { throw Exit.failed }
     }
@@ -58,6 +62,26 @@ private struct DemoConsumer {
     awaitPQ(.pending, pages, size, "that EOI")
     pages.store(2, at: size + 0xc00)
     awaitPQ(.reset, pages, size, "SET_PQ_00 by a mapped store, delivered by the server's tick")
+  }
+
+  /// The same through a pointer that traps: each load and store is done when the instruction is.
+  mutating func useTrappedPages(of lisn: LISN, _ device: borrowing XIVEDescriptor) throws {
+    let size = Int(device.map.pageByteCount)
+    let pages = try device.mapSource(lisn, access: .trapped)
+    _ = pages.load(at: size + 0xc00)
+    pages.store(0, at: 0)
+    checkPQ(.pending, pages.load(at: size + 0x800), "after a trigger, at once")
+    pages.store(0, at: 0)
+    checkPQ(.queued, pages.load(at: size + 0x800), "after another")
+    check(pages.load(at: size) == 1, "through a trapped pointer an EOI forwards the queued event")
+    checkPQ(.pending, pages.load(at: size + 0xc00), "by SET_PQ_00, which gives the old one")
+  }
+
+  private mutating func checkPQ(_ expected: PQ, _ seen: UInt64, _ when: String) {
+    let shown = PQ(rawValue: UInt8(truncatingIfNeeded: seen))
+    check(
+      seen == UInt64(expected.rawValue),
+      "a load through a trapped pointer gives PQ \(shown) \(when)")
   }
 
   /// Watches PQ in the mapping: it changes without a new fault, soon after the operation.
