@@ -92,8 +92,14 @@ static int create(ctrap_device *device, int fd) {
   return 0;
 }
 
-int ctrap_device_open(int fd, ctrap_device **device) {
 #if defined __x86_64__
+static const bool is_supported = true;
+#else
+static const bool is_supported = false;
+#endif
+
+int ctrap_device_open(int fd, ctrap_device **device) {
+  if (!is_supported) return -ENOTSUP;
   uint64_t before;
   trap_lock(&before);
   ctrap_device *room;
@@ -105,10 +111,6 @@ int ctrap_device_open(int fd, ctrap_device **device) {
   }
   trap_unlock(before);
   return result;
-#else
-  (void)fd, (void)device;
-  return -ENOTSUP;
-#endif
 }
 
 void ctrap_device_close(ctrap_device *device) { trap_release(device); }
