@@ -79,14 +79,23 @@ static uint64_t address_register(ZydisRegister name, uint64_t next, const mconte
   return number == TRAP_NO_REGISTER ? 0 : general_register(number, context);
 }
 
+// Whether the bytes name no base register but a displacement of 32 bits in its place, whatever REX.B says. Zydis 4.0.0
+// takes r13d for the base if the address has 32 bits, and drops the displacement.
+static bool has_no_base(const ZydisDecodedInstruction *head) {
+  return (head->attributes & ZYDIS_ATTRIB_HAS_SIB) && head->raw.modrm.mod == 0 && head->raw.sib.base == 5;
+}
+
 static uint64_t effective_address(const struct instruction *instruction, const mcontext_t *context) {
   const ZydisDecodedOperandMem *memory = &instruction->memory->mem;
-  uint64_t next = context->gregs[REG_RIP] + instruction->head.length;
-  uint64_t address = address_register(memory->base, next, context);
-  address += address_register(memory->index, next, context) * memory->scale;
-  address += memory->disp.value;
+  const ZydisDecodedInstruction *head = &instruction->head;
+  uint64_t next = context->gregs[REG_RIP] + head->length;
+  uint64_t address = address_register(memory->index, next, context) * memory->scale;
+  if (has_no_base(head))
+    address += head->raw.disp.value;
+  else
+    address += address_register(memory->base, next, context) + memory->disp.value;
   // The base of a segment comes after the wrap of an address of 32 bits.
-  if (instruction->head.address_width == 32) address = (uint32_t)address;
+  if (head->address_width == 32) address = (uint32_t)address;
   return address + segment_base(memory->segment);
 }
 
