@@ -223,6 +223,66 @@ static void check_contexts(const xive_client *client) {
   EXPECT_REFUSED(xive_client_push_context(client, SERVERS), EINVAL, "server 4");
 }
 
+// The guest's whole work through pointers: trigger, acknowledge, queue, end of interrupt, priority.
+static void check_pointers(
+  const xive_client *client, const xive_client_vcpu *vcpu, const xive_client_memory *memory
+) {
+  int error = UNTOUCHED;
+  xive_client_mapping *tima = xive_client_vcpu_map_tima_trapped(vcpu, &error);
+  xive_client_mapping *source = xive_client_map_source_trapped(client, 4, &error);
+  // Where check_ends() has left the END.
+  xive_client_queue *queue = xive_client_queue_create(memory, 0, 16, 1, 9, NULL);
+  EXPECT(tima != NULL && source != NULL && error == UNTOUCHED);
+  if (tima == NULL || source == NULL) return;
+  volatile uint8_t *view = (uint8_t *)xive_client_mapping_address(tima) + XIVE_VIEW_OS * PAGE;
+  volatile uint64_t *trigger = xive_client_mapping_address(source);
+  volatile uint64_t *set_pq_00 = trigger + (PAGE + XIVE_ESB_SET_PQ_00) / 8;
+  EXPECT(xive_client_configure_source(client, 4, 0, 6, 0x114, false) == 0);
+  EXPECT(be64toh(*set_pq_00) == XIVE_PQ_OFF);
+  view[XIVE_TIMA_OS_CPPR] = 0xff;
+  EXPECT(view[XIVE_TIMA_OS_CPPR] == 0xff);
+  *trigger = 0;
+  EXPECT(xive_client_vcpu_wait(vcpu, 10000));
+  EXPECT(be16toh(*(volatile uint16_t *)(view + XIVE_TIMA_ACK_OS)) == 0x8006);
+  EXPECT(next(queue) == 0x114 && next(queue) == UINT32_MAX);
+  EXPECT(view[XIVE_TIMA_OS_CPPR] == 6);
+  *trigger = 0;
+  EXPECT(be64toh(*set_pq_00) == XIVE_PQ_QUEUED);
+  *trigger = 0;
+  EXPECT(next(queue) == 0x114);
+  EXPECT(be64toh(*set_pq_00) == XIVE_PQ_PENDING);
+  view[XIVE_TIMA_OS_CPPR] = 0xff;
+  EXPECT(be64toh(*(volatile uint64_t *)(view + XIVE_TIMA_OS_RING)) == ring_of(vcpu));
+  EXPECT(be16toh(*(volatile uint16_t *)(view + XIVE_TIMA_ACK_OS)) == 0x8006);
+  view[XIVE_TIMA_OS_CPPR] = 0xff;
+  // What the table of the page has not.
+  EXPECT(*(volatile uint32_t *)(view + XIVE_TIMA_ACK_OS) == UINT32_MAX);
+  EXPECT(xive_client_configure_source(client, 4, 0, 6, 0x114, true) == 0);
+  xive_client_queue_destroy(queue);
+  xive_client_unmap(source);
+  xive_client_unmap(tima);
+}
+
+// The mapping is the vCPU's connection as well.
+static void check_pointer_keeps(const char *path) {
+  int error = UNTOUCHED;
+  xive_client_vcpu *vcpu = xive_client_vcpu_connect(path, 2, NULL);
+  EXPECT(vcpu != NULL);
+  xive_client_mapping *tima = xive_client_vcpu_map_tima_trapped(vcpu, NULL);
+  xive_client_vcpu_disconnect(vcpu);
+  volatile uint8_t *view = (uint8_t *)xive_client_mapping_address(tima) + XIVE_VIEW_OS * PAGE;
+  view[XIVE_TIMA_OS_CPPR] = 4;
+  EXPECT(view[XIVE_TIMA_OS_CPPR] == 4);
+  EXPECT(xive_client_vcpu_connect(path, 2, &error) == NULL);
+  EXPECT_REFUSED(error, EEXIST, "server 2");
+  xive_client_unmap(tima);
+  // The device hears of it a moment later.
+  for (int tries = 0; (vcpu = xive_client_vcpu_connect(path, 2, NULL)) == NULL && tries < 5000; tries++)
+    usleep(1000);
+  EXPECT(vcpu != NULL);
+  xive_client_vcpu_disconnect(vcpu);
+}
+
 static void check_ends(const xive_client *client) {
   struct xive_end end;
   struct xive_info_delivery delivery;
@@ -275,6 +335,8 @@ int main(int count, char **values) {
   check_ends(client);
   check_sizes(client);
   check_contexts(client);
+  check_pointers(client, vcpu, memory);
+  check_pointer_keeps(path);
 
   EXPECT(xive_client_reset(client) == 0);
   EXPECT(xive_client_queue_config(client, 0, 6, &config) == 0 && config.qshift == 0);

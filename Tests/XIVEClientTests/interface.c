@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <grp.h>
@@ -130,6 +132,107 @@ static void check_mappings(const xive_client *client) {
   xive_client_unmap(NULL);
 }
 
+// MARK: - Trapped windows
+
+static sigjmp_buf after_fault;
+static volatile uintptr_t fault_address;
+
+static void catch_fault(int number, siginfo_t *info, void *context) {
+  (void)number, (void)context;
+  fault_address = (uintptr_t)info->si_addr;
+  siglongjmp(after_fault, 1);
+}
+
+// Whether the touch that follows ends in SIGBUS at exactly that address.
+#define EXPECT_BUS_ERROR(address, touch)                     \
+  do {                                                       \
+    fault_address = 0;                                       \
+    if (sigsetjmp(after_fault, 1) == 0) touch;               \
+    EXPECT(fault_address == (uintptr_t)(address));           \
+  } while (0)
+
+static uint64_t load64(const volatile char *address) {
+  return xive_be64_to_host(*(const volatile uint64_t *)address);
+}
+
+static void store64(volatile char *address, uint64_t value) {
+  *(volatile uint64_t *)address = xive_host_to_be64(value);
+}
+
+// Every touch of a source's pages is one operation, done when the next is made.
+static void check_source_by_pointer(const xive_client *client, volatile char *pages, uint32_t lisn) {
+  volatile char *management = pages + PAGE;
+  uint64_t pq = UNTOUCHED;
+  EXPECT(load64(management + XIVE_ESB_SET_PQ_00) == XIVE_PQ_OFF);
+  store64(pages, 0);
+  EXPECT(xive_client_pq(client, lisn, &pq) == 0 && pq == XIVE_PQ_PENDING);
+  EXPECT(load64(management + XIVE_ESB_GET) == XIVE_PQ_PENDING);
+  store64(pages + 8, 0);
+  EXPECT(load64(management + XIVE_ESB_LOAD_EOI) == 1);
+  EXPECT(load64(management + XIVE_ESB_LOAD_EOI) == 0);
+  EXPECT(load64(management + XIVE_ESB_SET_PQ_01) == XIVE_PQ_RESET);
+  EXPECT(load64(pages) == XIVE_ALL_ONES);
+  // No image, no signature: the place is that of SET_PQ_11.
+  EXPECT(load64(management + XIVE_SIGNATURE_OFFSET) == XIVE_PQ_OFF);
+  EXPECT(load64(management + XIVE_ESB_SET_PQ_01) == XIVE_PQ_QUEUED);
+  EXPECT_BUS_ERROR(management + 4, (void)*(volatile uint64_t *)(management + 4));
+  EXPECT_BUS_ERROR(management, (void)*(volatile uint32_t *)management);
+  EXPECT_BUS_ERROR(pages, *(volatile uint16_t *)pages = 0);
+  EXPECT(xive_client_pq(client, lisn, &pq) == 0 && pq == XIVE_PQ_OFF);
+}
+
+// The kernel's window: its TIMA is nobody's, its ESB pages are those of region 1.
+static void check_kernel_window_by_pointer(const xive_client *client, int *error) {
+  xive_client_mapping *tima = xive_client_map_kernel_window_trapped(client, 0, 4, error);
+  xive_client_mapping *esb = xive_client_map_kernel_window_trapped(client, 4, 2 * SOURCES, error);
+  EXPECT(tima != NULL && esb != NULL);
+  if (tima == NULL || esb == NULL) return;
+  volatile char *view = (char *)xive_client_mapping_address(tima) + XIVE_VIEW_OS * PAGE;
+  EXPECT(load64(view + 0x10) == XIVE_ALL_ONES && *(volatile uint8_t *)(view + 0x11) == 0xff);
+  volatile char *pages = xive_client_mapping_address(esb);
+  check_source_by_pointer(client, pages + 6 * 2 * PAGE, 6);
+  // Never created: absent.
+  EXPECT(load64(pages + 9 * 2 * PAGE + PAGE + XIVE_ESB_GET) == XIVE_ALL_ONES);
+  store64(pages + 9 * 2 * PAGE, 0);
+  EXPECT(xive_client_mapping_length(esb) == 2 * SOURCES * PAGE);
+  xive_client_unmap(tima), xive_client_unmap(esb);
+  EXPECT(!is_mapped((char *)view) && !is_mapped((char *)pages));
+}
+
+static void check_trapped(const char *path) {
+  struct sigaction action = {.sa_sigaction = catch_fault, .sa_flags = SA_SIGINFO}, before;
+  EXPECT(sigaction(SIGBUS, &action, &before) == 0);
+  int error = UNTOUCHED;
+  xive_client *client = xive_client_open(path, true, NULL);
+  EXPECT(client != NULL && xive_client_create_source(client, 6, 0) == 0);
+  xive_client_mapping *tima = xive_client_map_tima_trapped(client, &error);
+  EXPECT(tima != NULL && xive_client_mapping_length(tima) == 4 * PAGE);
+  EXPECT(load64(xive_client_mapping_address(tima)) == XIVE_ALL_ONES);
+  xive_client_unmap(tima);
+  check_kernel_window_by_pointer(client, &error);
+  xive_client_mapping *source = xive_client_map_source_trapped(client, 6, &error);
+  EXPECT(source != NULL && error == UNTOUCHED);
+  check_source_by_pointer(client, xive_client_mapping_address(source), 6);
+  EXPECT(xive_client_map_source_trapped(client, SOURCES, &error) == NULL);
+  EXPECT_REFUSED(error, E2BIG, "0x20");
+  EXPECT(xive_client_map_kernel_window_trapped(client, 5, 1, &error) == NULL);
+  EXPECT_REFUSED(error, EINVAL, "1 pages at page offset 5");
+  xive_client_close(client);
+  // The mapping outlives the client.
+  volatile char *pages = xive_client_mapping_address(source);
+  EXPECT(load64(pages + PAGE + XIVE_ESB_GET) == XIVE_PQ_OFF);
+  xive_client_unmap(source);
+  // Without the right to change anything, a load that would is SIGBUS.
+  client = xive_client_open(path, false, NULL);
+  source = xive_client_map_source_trapped(client, 6, NULL);
+  pages = xive_client_mapping_address(source);
+  EXPECT(load64(pages + PAGE + XIVE_ESB_GET) == XIVE_PQ_OFF);
+  EXPECT_BUS_ERROR(pages + PAGE, (void)load64(pages + PAGE));
+  xive_client_unmap(source);
+  xive_client_close(client);
+  EXPECT(sigaction(SIGBUS, &before, NULL) == 0);
+}
+
 static int map_error(const xive_client *client, uint64_t offset, uint64_t count) {
   int error = UNTOUCHED;
   EXPECT(xive_client_map_kernel_window(client, offset, count, &error) == NULL);
@@ -224,6 +327,7 @@ int main(int count, char **values) {
   check_exact_access(client);
   check_mappings(client);
   check_mapping_refusals(client);
+  check_trapped(values[1]);
   check_read_only(values[1]);
   check_permission(values[1]);
   check_threads();

@@ -120,6 +120,28 @@ xive_client_mapping *XIVE_CLIENT_NULLABLE xive_client_map_source(
 xive_client_mapping *XIVE_CLIENT_NULLABLE xive_client_map_tima(
   const xive_client *client, int *XIVE_CLIENT_NULLABLE error);
 
+// Trapped windows. The same pages, in which every touch is one exact access of the device: a load or a store of 1, 2, 4
+// or 8 bytes, of what the page takes, that has been performed when the next instruction runs. The process's handler of
+// SIGSEGV is the library's from the first of them on; one that was there before takes what is no touch of a window, and
+// a thread that touches one must not block that signal. What is absent or fenced loads all ones; what the device
+// refuses (a size, an alignment, an offset without a page) and a server that is gone is SIGBUS at the accessed address,
+// and so is an exchange or a locked operation, of which a bus to registers knows none. The mapping acts as the
+// client's, or the vCPU's, descriptor and keeps that file open: a vCPU is connected until its TIMA is unmapped.
+// ENOTSUP on other processors than x86-64.
+
+/// As xive_client_map_kernel_window(), trapped.
+xive_client_mapping *XIVE_CLIENT_NULLABLE xive_client_map_kernel_window_trapped(
+  const xive_client *client, uint64_t page_offset, uint64_t page_count,
+  int *XIVE_CLIENT_NULLABLE error);
+
+/// As xive_client_map_source(), trapped.
+xive_client_mapping *XIVE_CLIENT_NULLABLE xive_client_map_source_trapped(
+  const xive_client *client, uint32_t lisn, int *XIVE_CLIENT_NULLABLE error);
+
+/// As xive_client_map_tima(), trapped: of the client's own vCPU, which is none unless the caller connected it.
+xive_client_mapping *XIVE_CLIENT_NULLABLE xive_client_map_tima_trapped(
+  const xive_client *client, int *XIVE_CLIENT_NULLABLE error);
+
 /// Unmaps the pages and frees the handle. NULL is no error.
 void xive_client_unmap(xive_client_mapping *XIVE_CLIENT_NULLABLE mapping);
 
@@ -176,6 +198,12 @@ int xive_client_hwirq_state(
 /// beyond the device's sources; EINVAL for another region, no sources, or another start in the
 /// kernel's.
 xive_client_window *XIVE_CLIENT_NULLABLE xive_client_window_create(
+  const xive_client *client, uint32_t region, uint32_t first_lisn, uint32_t count,
+  int *XIVE_CLIENT_NULLABLE error);
+
+/// As xive_client_window_create(), trapped, as "Trapped windows" above says. A run is plugged and unplugged in one step
+/// for all of its sources; a hole loads all ones and drops what is stored. A forked child has it too.
+xive_client_window *XIVE_CLIENT_NULLABLE xive_client_window_create_trapped(
   const xive_client *client, uint32_t region, uint32_t first_lisn, uint32_t count,
   int *XIVE_CLIENT_NULLABLE error);
 
@@ -351,6 +379,12 @@ int xive_client_vcpu_end_of_level_interrupt(
 /// xive_client_vp_state() needs none of it.
 int xive_client_vcpu_state(const xive_client_vcpu *vcpu, uint64_t *ring);
 int xive_client_vcpu_set_state(const xive_client_vcpu *vcpu, uint64_t ring);
+
+/// Maps the four TIMA pages of the vCPU, in the order of XIVE_VIEW_*, trapped, as "Trapped windows" above says: each
+/// thread that runs a vCPU maps that vCPU's, and touches act on it, however many are connected. The mapping keeps the
+/// vCPU connected.
+xive_client_mapping *XIVE_CLIENT_NULLABLE xive_client_vcpu_map_tima_trapped(
+  const xive_client_vcpu *vcpu, int *XIVE_CLIENT_NULLABLE error);
 
 // MARK: - Scheduling. What a VMM does with any server's context, on any client. EINVAL for a server
 // beyond the device's.

@@ -1,11 +1,12 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, the names are the header's
 
 internal import CXIVEClient
+internal import DeviceClient
 internal import SystemCalls
 internal import XIVEModel
 
 /// What an `xive_client_mapping` pointer refers to.
-private final class MappingHandle: Sendable {
+final class MappingHandle: Sendable {
   let region: MappedRegion
   init(_ region: consuming MappedRegion) { self.region = region }
 
@@ -46,6 +47,40 @@ public func xive_client_map_tima(
 ) -> OpaquePointer? {
   unsafe handle(error) { () throws(XIVEClientError) in
     unsafe MappingHandle(try ClientHandle.of(client).descriptor.mapTIMA())
+  }
+}
+
+/// Maps the kernel's window, trapped.
+@c @implementation
+public func xive_client_map_kernel_window_trapped(
+  _ client: OpaquePointer, _ pageOffset: UInt64, _ pageCount: UInt64,
+  _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
+  unsafe handle(error) { () throws(XIVEClientError) in
+    unsafe MappingHandle(
+      try ClientHandle.of(client).descriptor.mapKernelWindow(
+        pageOffset: pageOffset, pageCount: pageCount, access: .trapped))
+  }
+}
+
+/// Maps both ESB pages of a source, trapped.
+@c @implementation
+public func xive_client_map_source_trapped(
+  _ client: OpaquePointer, _ lisn: UInt32, _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
+  unsafe handle(error) { () throws(XIVEClientError) in
+    unsafe MappingHandle(
+      try ClientHandle.of(client).descriptor.mapSource(LISN(rawValue: lisn), access: .trapped))
+  }
+}
+
+/// Maps the four TIMA pages of the connected vCPU, trapped.
+@c @implementation
+public func xive_client_map_tima_trapped(
+  _ client: OpaquePointer, _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
+  unsafe handle(error) { () throws(XIVEClientError) in
+    unsafe MappingHandle(try ClientHandle.of(client).descriptor.mapTIMA(access: .trapped))
   }
 }
 

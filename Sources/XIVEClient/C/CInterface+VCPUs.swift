@@ -1,6 +1,7 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase, the names are the header's
 
 internal import CXIVEClient
+internal import DeviceClient
 internal import XIVEModel
 
 /// What an `xive_client_vcpu` pointer refers to.
@@ -136,6 +137,16 @@ public func xive_client_vcpu_state(_ vcpu: OpaquePointer, _ ring: UnsafeMutableP
 public func xive_client_vcpu_set_state(_ vcpu: OpaquePointer, _ ring: UInt64) -> CInt {
   unsafe vcpuStatus(vcpu) { vcpu throws(XIVEClientError) in
     try vcpu.setState(RingState(w01: ring))
+  }
+}
+
+/// Maps the vCPU's four TIMA pages, trapped.
+@c @implementation
+public func xive_client_vcpu_map_tima_trapped(
+  _ vcpu: OpaquePointer, _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
+  unsafe handle(error) { () throws(XIVEClientError) in
+    unsafe MappingHandle(try VCPUHandle.of(vcpu).vcpu.device.mapTIMA(access: .trapped))
   }
 }
 

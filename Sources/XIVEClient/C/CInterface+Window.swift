@@ -2,6 +2,7 @@
 
 public import CXIVE
 internal import CXIVEClient
+internal import DeviceClient
 internal import XIVEModel
 
 /// What an `xive_client_window` pointer refers to.
@@ -23,14 +24,33 @@ public func xive_client_window_create(
   _ error: UnsafeMutablePointer<CInt>?
 ) -> OpaquePointer? {
   unsafe handle(error) { () throws(XIVEClientError) in
-    let base: GuestWindow.Base? =
-      [XIVE_REGION_ESB: .esb, XIVE_REGION_KERNEL: .kernel][region]
-    guard let base else { throw .value("region", UInt64(region)) }
-    let first = LISN(rawValue: firstLISN)
-    let end = LISN(rawValue: UInt32(clamping: UInt64(firstLISN) + UInt64(count)))
-    return unsafe WindowHandle(
-      try GuestWindow(ClientHandle.of(client).descriptor, first..<end, in: base))
+    try unsafe makeWindow(client, region, firstLISN, count, .mapped)
   }
+}
+
+/// Maps the pages of a run of sources, trapped.
+@c @implementation
+public func xive_client_window_create_trapped(
+  _ client: OpaquePointer, _ region: UInt32, _ firstLISN: UInt32, _ count: UInt32,
+  _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
+  unsafe handle(error) { () throws(XIVEClientError) in
+    try unsafe makeWindow(client, region, firstLISN, count, .trapped)
+  }
+}
+
+@unsafe
+private func makeWindow(
+  _ client: OpaquePointer, _ region: UInt32, _ firstLISN: UInt32, _ count: UInt32,
+  _ access: PageAccess
+) throws(XIVEClientError) -> WindowHandle {
+  let base: GuestWindow.Base? =
+    [XIVE_REGION_ESB: .esb, XIVE_REGION_KERNEL: .kernel][region]
+  guard let base else { throw .value("region", UInt64(region)) }
+  let first = LISN(rawValue: firstLISN)
+  let end = LISN(rawValue: UInt32(clamping: UInt64(firstLISN) + UInt64(count)))
+  return unsafe WindowHandle(
+    try GuestWindow(ClientHandle.of(client).descriptor, first..<end, in: base, access: access))
 }
 
 /// Shows a PHB's pages in place of a run of sources' pages.
