@@ -1,4 +1,4 @@
-// Open files that windows show. A range of the table holds a reference, an access under way another one.
+// Open files that windows show. A range of the table holds a reference.
 #include "internal.h"
 #include "system.h"
 
@@ -35,7 +35,6 @@ void trap_retain(ctrap_device *device) { atomic_fetch_add(&device->references, 1
 void trap_release(ctrap_device *device) {
   int fd = device->fd;
   struct trap_path *path = atomic_load(&device->path);
-  // The last one may be an access in a handler: what follows is a system call or two.
   if (atomic_fetch_sub(&device->references, 1) != 1) return;
   trap_path_close(path);
   trap_system(SYS_close, fd, 0, 0, 0, 0, 0);
@@ -125,6 +124,11 @@ long trap_perform(ctrap_device *device, bool is_store, uint64_t offset, void *by
   if (trap_path_access(atomic_load(&device->path), is_store, offset, bytes, size, &result)) return result;
   return trap_system(is_store ? SYS_pwrite64 : SYS_pread64, device->fd, (long)bytes, (long)size,
                      (long)offset, 0, 0);
+}
+
+void trap_device_forget_accesses(void) {
+  for (struct chunk *chunk = chunks; chunk != NULL; chunk = chunk->next)
+    for (int i = 0; i < CHUNK_DEVICES; i++) trap_read_forget(&chunk->devices[i].accesses);
 }
 
 // Whether one of our descriptors has a number, for those who keep programs from closing it.

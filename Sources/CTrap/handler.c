@@ -95,11 +95,12 @@ static TRAP_THREAD uint64_t seen_version;
 bool trap_handle(siginfo_t *info, ucontext_t *context) {
   struct trap_range range;
   uint64_t version;
+  uint32_t access;
   // Sent by a process, or without an address.
   if (info->si_code <= 0 || info->si_code == SI_KERNEL) return false;
-  if (trap_table_find((uint64_t)info->si_addr, &range, &version)) {
+  if (trap_table_find((uint64_t)info->si_addr, &range, &version, &access)) {
     bool is_done = handle(&range, info, context);
-    trap_release(range.device);
+    trap_read_end(&range.device->accesses, access);
     return is_done;
   }
   // The window may have gone since the instruction was executed: then it finds what is there now.

@@ -52,6 +52,29 @@ void trap_report(
   const struct trap_access *access, const uint8_t *code, size_t count, uint64_t instruction_pointer,
   uint64_t address, uint64_t offset);
 
+// MARK: - readers.c: one lock for those who change something, none for those who use it in a handler.
+
+// All signals but the synchronous ones are blocked while it is held. Forks wait for it.
+void trap_lock(uint64_t *before);
+void trap_unlock(uint64_t before);
+
+// Those who use something that may be replaced. Of two generations one is current; the other drains.
+struct trap_readers {
+  _Atomic uint32_t generation, counts[2];
+};
+
+// Of what is replaced as a whole: the table, the program's action.
+extern struct trap_readers trap_lookups;
+
+// Around a handler's use.
+uint32_t trap_read_begin(struct trap_readers *readers);
+void trap_read_end(struct trap_readers *readers, uint32_t reading);
+// With the lock held: waits until nobody has what was there before.
+void trap_read_drain(struct trap_readers *readers);
+// In the child of a fork: those who read were other threads.
+void trap_read_forget(struct trap_readers *readers);
+void trap_watch_forks(void);
+
 // MARK: - device.c: open files. Type-stable memory, so that a handler may take a reference to one that goes.
 
 // mailbox.c: a shorter way to the server, if there is one; NULL is none.
@@ -63,7 +86,8 @@ bool trap_path_access(
   struct trap_path *path, bool is_store, uint64_t offset, void *bytes, size_t size, long *result);
 
 struct ctrap_device {
-  _Atomic uint32_t references;  // handles and ranges of the table; accesses under way
+  _Atomic uint32_t references;  // handles and ranges of the table
+  struct trap_readers accesses;  // under way, through windows
   int fd;
   bool is_readable, is_writable;
   struct trap_path *_Atomic path;
@@ -76,21 +100,11 @@ void trap_release(ctrap_device *device);
 // Whether a descriptor's number is one of ours.
 bool trap_device_owns(int fd);
 
+// In the child of a fork.
+void trap_device_forget_accesses(void);
+
 // Performs one access: bytes moved, or a negative errno. In a handler, all signals but SIGSEGV blocked.
 long trap_perform(ctrap_device *device, bool is_store, uint64_t offset, void *bytes, size_t size);
-
-// MARK: - readers.c: one lock for those who change something, none for those who read it in a handler.
-
-// All signals but the synchronous ones are blocked while it is held. Forks wait for it.
-void trap_lock(uint64_t *before);
-void trap_unlock(uint64_t before);
-
-// Around a handler's look at something that is replaced as a whole.
-uint32_t trap_read_begin(void);
-void trap_read_end(uint32_t reading);
-// With the lock held: waits until nobody has what was there before.
-void trap_read_drain(void);
-void trap_watch_forks(void);
 
 // MARK: - table.c: which addresses are windows. Changed under a lock, read without one.
 
@@ -101,7 +115,8 @@ struct trap_range {
   int protection;
 };
 
-// Changes to the table, with the lock held. Nothing is changed when they fail; -ENOMEM.
+// Changes to the table, with the lock held. Nothing is changed when they fail; -ENOMEM. When they return no access of
+// what was there before is under way.
 // Sets a run of ranges, ascending and adjoining, in place of whatever is there.
 int trap_table_set(const struct trap_range *ranges, size_t count);
 int trap_table_remove(uintptr_t start, uintptr_t end);
@@ -123,9 +138,10 @@ bool trap_table_has_all(uintptr_t start, uintptr_t end);
 // Without the lock: whether there is no window at all.
 bool trap_table_is_empty(void);
 
-// Lock-free, in a handler: copies the range that has `address` and retains its device. False when there is none;
-// `version` counts the changes of the table that it saw.
-bool trap_table_find(uintptr_t address, struct trap_range *range, uint64_t *version);
+// Lock-free, in a handler: copies the range that has `address`, and begins an access of its device, which the caller
+// ends (trap_read_end). False when there is none; `version` counts the changes of the table that it saw.
+bool trap_table_find(
+  uintptr_t address, struct trap_range *range, uint64_t *version, uint32_t *access);
 
 // MARK: - handler.c, signals.c
 

@@ -1,30 +1,41 @@
-// What a handler reads may be replaced meanwhile: it says that it reads, and who has replaced something waits until
+// What a handler uses may be replaced meanwhile: it says that it uses it, and who has replaced something waits until
 // all who may have the old have said that they are done. Readers never wait; writers hold trap_lock().
 #include "internal.h"
 #include "system.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
-// Of two generations of readers one is current; the other drains.
-static _Atomic uint32_t generation;
-static _Atomic uint32_t readers[2];
+struct trap_readers trap_lookups;
 
-uint32_t trap_read_begin(void) {
+uint32_t trap_read_begin(struct trap_readers *readers) {
   for (;;) {
-    uint32_t mine = atomic_load(&generation);
-    atomic_fetch_add(&readers[mine & 1], 1);
+    uint32_t mine = atomic_load(&readers->generation);
+    atomic_fetch_add(&readers->counts[mine & 1], 1);
     // Still current: whoever replaces something from now on waits for this reader.
-    if (atomic_load(&generation) == mine) return mine;
-    atomic_fetch_sub(&readers[mine & 1], 1);
+    if (atomic_load(&readers->generation) == mine) return mine;
+    atomic_fetch_sub(&readers->counts[mine & 1], 1);
   }
 }
 
-void trap_read_end(uint32_t mine) { atomic_fetch_sub(&readers[mine & 1], 1); }
+void trap_read_end(struct trap_readers *readers, uint32_t mine) {
+  atomic_fetch_sub(&readers->counts[mine & 1], 1);
+}
 
-void trap_read_drain(void) {
-  uint32_t old = atomic_fetch_add(&generation, 1);
-  while (atomic_load(&readers[old & 1]) != 0) sched_yield();
+void trap_read_drain(struct trap_readers *readers) {
+  static const struct timespec pause = {.tv_nsec = 50000};
+  uint32_t old = atomic_fetch_add(&readers->generation, 1);
+  // Microseconds, unless somebody waits for a server that has been stopped.
+  for (int tries = 0; atomic_load(&readers->counts[old & 1]) != 0; tries++) {
+    if (tries < 100) sched_yield();
+    else trap_system(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+  }
+}
+
+void trap_read_forget(struct trap_readers *readers) {
+  atomic_store(&readers->counts[0], 0);
+  atomic_store(&readers->counts[1], 0);
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,8 +72,8 @@ static void leave_fork(void) { trap_unlock(before_fork); }
 
 static void begin_child(void) {
   // Those who read were other threads.
-  atomic_store(&readers[0], 0);
-  atomic_store(&readers[1], 0);
+  trap_read_forget(&trap_lookups);
+  trap_device_forget_accesses();
   leave_fork();
 }
 

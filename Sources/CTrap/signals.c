@@ -66,17 +66,17 @@ static void set_program_action(const struct sigaction *action) {
   other->action = *action;
   atomic_store(&other->is_spent, false);
   atomic_store(&program, other);
-  trap_read_drain();
+  trap_read_drain(&trap_lookups);
 }
 
 static struct sigaction program_action(bool spends) {
-  uint32_t reading = trap_read_begin();
+  uint32_t reading = trap_read_begin(&trap_lookups);
   struct program_action *place = atomic_load(&program);
   struct sigaction action = place->action;
   bool is_once = (action.sa_flags & SA_RESETHAND) != 0;
   if (is_once && (spends ? atomic_exchange(&place->is_spent, true) : atomic_load(&place->is_spent)))
     action = (struct sigaction){.sa_handler = SIG_DFL};
-  trap_read_end(reading);
+  trap_read_end(&trap_lookups, reading);
   return action;
 }
 

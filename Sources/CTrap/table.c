@@ -36,13 +36,6 @@ static void table_destroy(struct table *table) {
   if (table != &no_windows) trap_system(SYS_munmap, (long)table, (long)byte_count(table->room), 0, 0, 0, 0);
 }
 
-static void publish(struct table *table) {
-  for (size_t i = 0; i < table->count; i++) trap_retain(table->ranges[i].device);
-  struct table *old = atomic_exchange(&current, table);
-  trap_read_drain();
-  table_destroy(old);
-}
-
 // MARK: - Ranges
 
 // The part of a range that lies in [start, end).
@@ -79,6 +72,21 @@ static size_t first_behind(const struct table *table, uintptr_t address) {
   return low;
 }
 
+// In place of the one that is current, of which [start, end) goes: whoever changes what pages show may then rely on it
+// that nothing reaches the pages of before.
+static void publish(struct table *table, uintptr_t start, uintptr_t end) {
+  for (size_t i = 0; i < table->count; i++) trap_retain(table->ranges[i].device);
+  struct table *old = atomic_exchange(&current, table);
+  // First those who look it up, for they begin an access.
+  trap_read_drain(&trap_lookups);
+  ctrap_device *drained = NULL;
+  for (size_t i = first_behind(old, start); i < old->count && old->ranges[i].start < end; i++) {
+    if (old->ranges[i].device != drained) trap_read_drain(&old->ranges[i].device->accesses);
+    drained = old->ranges[i].device;
+  }
+  table_destroy(old);
+}
+
 // A table with [start, end) replaced by ranges.
 static int replace(
   uintptr_t start, uintptr_t end, const struct trap_range *ranges, size_t count
@@ -92,7 +100,7 @@ static int replace(
   for (size_t k = 0; k < count; k++) append(table, ranges[k]);
   for (i = first_behind(old, end); i < old->count; i++)
     append(table, cut(&old->ranges[i], end, UINTPTR_MAX));
-  publish(table);
+  publish(table, start, end);
   return 0;
 }
 
@@ -201,26 +209,28 @@ int trap_table_visit(
   return result;
 }
 
-bool trap_table_find(uintptr_t address, struct trap_range *range, uint64_t *version) {
-  uint32_t reading = trap_read_begin();
+bool trap_table_find(
+  uintptr_t address, struct trap_range *range, uint64_t *version, uint32_t *access
+) {
+  uint32_t reading = trap_read_begin(&trap_lookups);
   const struct table *table = atomic_load(&current);
   *version = table->version;
   size_t i = first_behind(table, address);
   bool is_window = i < table->count && table->ranges[i].start <= address;
   if (is_window) {
     *range = table->ranges[i];
-    // While it is in the table somebody holds it: it cannot be gone.
-    trap_retain(range->device);
+    // The table holds it, and waits for the access before it lets it go.
+    *access = trap_read_begin(&range->device->accesses);
   }
-  trap_read_end(reading);
+  trap_read_end(&trap_lookups, reading);
   return is_window;
 }
 
 // MARK: - Without the lock, for what has to be fast
 
 bool trap_table_is_empty(void) {
-  uint32_t reading = trap_read_begin();
+  uint32_t reading = trap_read_begin(&trap_lookups);
   bool is_empty = atomic_load(&current)->count == 0;
-  trap_read_end(reading);
+  trap_read_end(&trap_lookups, reading);
   return is_empty;
 }

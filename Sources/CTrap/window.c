@@ -56,8 +56,10 @@ static bool are_whole(const struct ctrap_piece *pieces, size_t count) {
   return count > 0;
 }
 
-static int show(const struct trap_range *ranges, size_t count) {
+// Leaves where the pages are to be brought back that it has changed, from the first range on, when it fails.
+static int show(const struct trap_range *ranges, size_t count, uintptr_t *changed_end) {
   uintptr_t start = ranges[0].start, end = ranges[count - 1].end;
+  *changed_end = start;
   int result = trap_table_has_all(start, end) ? 0 : -EINVAL;
   if (result != 0) return result;
   size_t done = 0;
@@ -67,8 +69,15 @@ static int show(const struct trap_range *ranges, size_t count) {
   }
   // Nobody can touch what is mapped: what a touch finds changes here, in one step.
   if (result == 0) result = trap_table_set(ranges, count);
-  if (result != 0) trap_table_visit(start, ranges[done - 1].end, map_again, NULL);
+  *changed_end = result == 0 ? start : ranges[done - 1].end;
   return result;
+}
+
+// Room for the ranges of `count` pieces; one needs none. A mapping that continues no other: given back, it leaves room
+// for one of those that brings the old pages back at the process's limit of mappings.
+static long make_room(size_t count, size_t *length) {
+  *length = (count * sizeof(struct trap_range) + PAGE - 1) / PAGE * PAGE;
+  return trap_system(SYS_mmap, 0, (long)*length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
 int ctrap_show(
@@ -78,20 +87,25 @@ int ctrap_show(
   int result = check(device, protection);
   if (result != 0) return result;
   if (!are_whole(pieces, count) || (uintptr_t)address % PAGE != 0) return -EINVAL;
-  size_t room = (count * sizeof(struct trap_range) + PAGE - 1) / PAGE * PAGE;
-  long made = trap_system(SYS_mmap, 0, (long)room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (made < 0 && made > -4096) return (int)made;
-  struct trap_range *ranges = (struct trap_range *)made;
-  uintptr_t start = (uintptr_t)address;
+  struct trap_range single, *ranges = &single;
+  size_t room = 0;
+  if (count > 1) {
+    long made = make_room(count, &room);
+    if (made < 0 && made > -4096) return (int)made;
+    ranges = (struct trap_range *)made;
+  }
+  uintptr_t start = (uintptr_t)address, changed_end;
   for (size_t i = 0; i < count; i++) {
     ranges[i] = (struct trap_range){start, start + pieces[i].length, device, pieces[i].offset, protection};
     start = ranges[i].end;
   }
   uint64_t before;
   trap_lock(&before);
-  result = show(ranges, count);
+  result = show(ranges, count, &changed_end);
+  if (room != 0) trap_system(SYS_munmap, (long)ranges, (long)room, 0, 0, 0, 0);
+  if (changed_end > (uintptr_t)address)
+    trap_table_visit((uintptr_t)address, changed_end, map_again, NULL);
   trap_unlock(before);
-  trap_system(SYS_munmap, made, (long)room, 0, 0, 0, 0);
   return result;
 }
 
