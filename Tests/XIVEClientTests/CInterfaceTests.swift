@@ -151,6 +151,14 @@ struct CInterfaceTests {
     try expectContent(Compiler.all[0], "window.c", options, #_sourceLocation)
   }
 
+  @Test(
+    "A trapped window operates on what it shows and nothing else: plugged in one step, no stray touch after the answer",
+    .enabled(if: Compiler.canLink && fewMappings))
+  func trapped() throws {
+    let options = ["--sources", "128", "--create", "0-63", "--phb", "0:64", "--phb", "1:60:4"]
+    try expectContent(Compiler.all[0], "trapped.c", options, #_sourceLocation)
+  }
+
   /// Whether a program can reach the limit of mappings in little time.
   private static let fewMappings = {
     let text = try? String(contentsOfFile: "/proc/sys/vm/max_map_count", encoding: .utf8)

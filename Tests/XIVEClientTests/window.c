@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "expect.h"
+#include "window.h"
 
-enum { PAGE = 4096, EXISTING = 64, SOURCES = 128, FAULT = 99 };
+enum { EXISTING = 64, SOURCES = 128, FAULT = 99 };
 
 static xive_client *client;
 
@@ -50,52 +50,6 @@ static uint64_t page_at(const char *address) {
   uint64_t offset = load(address + XIVE_SIGNATURE_OFFSET + 40);
   EXPECT(offset == FAULT || offset >= xive_region_offset(XIVE_REGION_ESB));
   return offset;
-}
-
-static uint64_t own(uint32_t page) { return xive_esb_offset(0, XIVE_TRIGGER, PAGE) + page * PAGE; }
-
-static uint64_t of_phb(uint32_t phb, uint32_t irq) { return xive_phb_offset(phb, irq, PAGE); }
-
-// A window's mappings, as the system sees them: without a gap, and all of the base at `offset`,
-// unless that is 0.
-static void check_mappings(const char *start, size_t length, uint64_t offset, int line) {
-  char text[512];
-  uintptr_t next = (uintptr_t)start;
-  FILE *maps = fopen("/proc/self/maps", "r");
-  while (maps != NULL && fgets(text, sizeof text, maps) != NULL) {
-    unsigned long first, end;
-    unsigned long long place;
-    if (sscanf(text, "%lx-%lx %*s %llx", &first, &end, &place) != 3) continue;
-    if (end <= (uintptr_t)start || first >= (uintptr_t)start + length) continue;
-    if (first > next) break;
-    uint64_t expected = offset + (first - (uintptr_t)start);
-    if (offset != 0 && place != expected) {
-      printf("line %d: not the base: %s", line, text);
-      failures++;
-    }
-    next = end;
-  }
-  if (maps == NULL || next < (uintptr_t)start + length) {
-    printf("line %d: a gap at %lx\n", line, (unsigned long)next);
-    failures++;
-  }
-  if (maps != NULL) fclose(maps);
-}
-
-static int plug(xive_client_window *window, uint32_t lisn, uint32_t phb, uint32_t irq,
-                uint32_t count) {
-  struct xive_passthrough run = {.phb = phb, .first_hwirq = irq, .count = count};
-  return xive_client_window_plug(window, lisn, &run);
-}
-
-static int unplug(xive_client_window *window, uint32_t lisn, uint32_t phb, uint32_t irq,
-                  uint32_t count) {
-  struct xive_passthrough run = {.phb = phb, .first_hwirq = irq, .count = count};
-  return xive_client_window_unplug(window, lisn, &run);
-}
-
-static const char *pages_of(xive_client_window *window, uint32_t lisn) {
-  return (const char *)xive_client_window_address(window) + (size_t)lisn * 2 * PAGE;
 }
 
 static void check_holes(xive_client_window *window) {
@@ -198,21 +152,6 @@ static void check_never_a_hole(xive_client_window *window) {
   EXPECT(faults == 0);
   for (uint32_t page = 0; page < 2 * EXISTING; page++)
     EXPECT(page_at(pages_of(window, 0) + page * PAGE) == own(page));
-}
-
-// Leaves room for `count` more mappings, or takes all that there is. No neighbours continue each
-// other, so that each page is a mapping.
-static void *fillers[1 << 21];
-static size_t filled;
-
-static void leave_room(int file, size_t count) {
-  while (filled < sizeof fillers / sizeof *fillers) {
-    void *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, 0);
-    if (page == MAP_FAILED) break;
-    fillers[filled++] = page;
-  }
-  EXPECT(errno == ENOMEM);
-  while (count-- > 0) munmap(fillers[--filled], PAGE);
 }
 
 // At the limit of mappings a run is plugged whole or not at all, and can always be unplugged.
