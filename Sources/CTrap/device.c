@@ -131,10 +131,16 @@ void trap_device_forget_accesses(void) {
     for (int i = 0; i < CHUNK_DEVICES; i++) trap_read_forget(&chunk->devices[i].accesses);
 }
 
-// Whether one of our descriptors has a number, for those who keep programs from closing it.
-bool trap_device_owns(int fd) {
+// The lowest of our descriptors from a number on, or -1, for those who keep programs from closing them.
+int trap_device_next(int first) {
+  int next = -1;
   for (struct chunk *chunk = chunks; chunk != NULL; chunk = chunk->next)
-    for (int i = 0; i < CHUNK_DEVICES; i++)
-      if (atomic_load(&chunk->devices[i].references) != 0 && chunk->devices[i].fd == fd) return true;
-  return false;
+    for (int i = 0; i < CHUNK_DEVICES; i++) {
+      const ctrap_device *device = &chunk->devices[i];
+      if (atomic_load(&device->references) == 0 || device->fd < first) continue;
+      if (next < 0 || device->fd < next) next = device->fd;
+    }
+  return next;
 }
+
+bool trap_device_owns(int fd) { return fd >= 0 && trap_device_next(fd) == fd; }

@@ -97,8 +97,9 @@ void trap_retain(ctrap_device *device);
 // May be called in a handler: closes the descriptor by a system call.
 void trap_release(ctrap_device *device);
 
-// Whether a descriptor's number is one of ours.
+// Whether a descriptor's number is one of ours; the lowest one of ours from a number on, or -1.
 bool trap_device_owns(int fd);
+int trap_device_next(int first);
 
 // In the child of a fork.
 void trap_device_forget_accesses(void);

@@ -1,0 +1,48 @@
+// Where windows are, as functions that change mappings have to know it.
+#include "preload.h"
+
+// Set once, when the first window is about to be made; forks are watched from then on, so that readers count.
+static _Atomic bool has_begun;
+
+int windows_begin(void) {
+  int result = trap_install();
+  if (result == 0) atomic_store(&has_begun, true);
+  return result;
+}
+
+bool windows_may_be(void) { return atomic_load_explicit(&has_begun, memory_order_acquire); }
+
+bool windows_touch(uintptr_t start, uintptr_t end) {
+  if (!windows_may_be()) return false;
+  uint32_t reading = trap_read_begin(&trap_lookups);
+  bool any = trap_table_has_any(start, end);
+  trap_read_end(&trap_lookups, reading);
+  return any;
+}
+
+static int take_first(uintptr_t start, uintptr_t end, const struct trap_range *range, void *argument) {
+  struct place *place = argument;
+  *place = (struct place){.start = start, .end = end, .is_window = range != NULL};
+  if (range != NULL) place->range = *range;
+  return 1;
+}
+
+struct place first_place(uintptr_t start, uintptr_t end) {
+  struct place place = {0};
+  trap_table_visit(start, end, take_first, &place);
+  return place;
+}
+
+// MARK: - Aside: in the table as well, where no address of this processor can be.
+
+static uintptr_t aside(uintptr_t address) { return address | (uintptr_t)1 << 62; }
+
+int put_aside(uintptr_t start, uintptr_t end, bool stays) {
+  return trap_table_move(start, end - start, aside(start), end - start, stays);
+}
+
+void bring_back(uintptr_t start, uintptr_t end) {
+  trap_table_move(aside(start), end - start, start, end - start, false);
+}
+
+void forget_aside(uintptr_t start, uintptr_t end) { trap_table_remove(aside(start), aside(end)); }
