@@ -2,10 +2,15 @@
 ///
 ///     cc -std=gnu11 -I Sources/CXIVE/include -o consumer tools/examples/consumer.c
 ///     consumer PATH [LISN] [--hole LISN]
+///     LD_PRELOAD=libxive-trap.so.0 consumer PATH [LISN] [--hole LISN]
+///
+/// It maps the device as VMMs do, and finds out what its windows are: mapped, that is memory that shows
+/// pages' images, or trapped, where each load and store is one exact operation. It checks what is right
+/// for that kind.
 ///
 /// LISN (default 16) must be an MSI source that exists and that nobody else uses meanwhile; its PQ
 /// is put back at the end. --hole names one that was never created: touching its page must raise
-/// SIGBUS. Exit status: 0 all as expected, 1 not, 64 usage.
+/// SIGBUS, or give all ones where it is exact. Exit status: 0 all as expected, 1 not, 64 usage.
 
 // For O_DIRECT, whatever -std= says.
 #ifndef _GNU_SOURCE
@@ -37,6 +42,7 @@ struct window {
   uint8_t *base;
   uint64_t offset;  // of `base` in the device file
   uint64_t length;
+  bool is_trapped;  // and not mapped
 };
 
 struct consumer {
@@ -77,7 +83,7 @@ static void give_up(const char *what, int error) {
   exit(EXIT_FAILURE);
 }
 
-// MARK: - Mapped access
+// MARK: - Access through a pointer
 
 static sigjmp_buf landing;
 static volatile sig_atomic_t landing_is_set;
@@ -100,7 +106,7 @@ static void catch_bus_errors(void) {
 }
 
 /// False when the page is not there; `fault_address` then says where the load went.
-static bool mapped_load(const uint8_t *address, uint64_t *value) {
+static bool pointer_load(const uint8_t *address, uint64_t *value) {
   if (sigsetjmp(landing, 1) != 0) {
     landing_is_set = 0;
     return false;
@@ -112,7 +118,7 @@ static bool mapped_load(const uint8_t *address, uint64_t *value) {
   return true;
 }
 
-static bool mapped_store(uint8_t *address, uint64_t value) {
+static bool pointer_store(uint8_t *address, uint64_t value) {
   if (sigsetjmp(landing, 1) != 0) {
     landing_is_set = 0;
     return false;
@@ -145,7 +151,7 @@ static bool read_signature(const uint8_t *page, struct xive_page_signature *sign
   uint8_t *copy = (uint8_t *)signature;
   for (size_t at = 0; at < sizeof *signature; at += sizeof(uint64_t)) {
     uint64_t value;
-    if (!mapped_load(page + XIVE_SIGNATURE_OFFSET + at, &value)) return false;
+    if (!pointer_load(page + XIVE_SIGNATURE_OFFSET + at, &value)) return false;
     value = xive_host_to_be64(value);
     memcpy(copy + at, &value, sizeof value);
   }
@@ -188,6 +194,17 @@ static bool signature_at(
   }
   print_signature(what, signature);
   return true;
+}
+
+/// Finds out whether a window traps, where a load changes nothing in either kind: at the signature of a
+/// trigger page, or of a TIMA's. Exact, it gives all ones; of a mapped page it gives the signature, or
+/// SIGBUS where there is no page.
+static void find_kind(const char *what, struct window *window, uint64_t page) {
+  uint64_t value;
+  const uint8_t *address = address_of(window, page + XIVE_SIGNATURE_OFFSET);
+  window->is_trapped = pointer_load(address, &value) && value == XIVE_ALL_ONES;
+  report(what, window->is_trapped ? "trapped, each load and store is one exact operation"
+                                  : "mapped, pages are memory");
 }
 
 static void check_tima_signature(const struct consumer *consumer) {
@@ -251,7 +268,7 @@ static void expect_live_pq(const char *what, const struct consumer *consumer, ui
   const uint8_t *address = address_of(&consumer->esb, management(consumer, XIVE_ESB_GET));
   uint64_t seen = 0;
   for (int waited = 0; waited <= LIVE_TIMEOUT_MS; waited++) {
-    if (!mapped_load(address, &seen)) {
+    if (!pointer_load(address, &seen)) {
       bus_error(what, &consumer->esb);
       return;
     }
@@ -278,7 +295,7 @@ static void exercise_mapped(const struct consumer *consumer) {
   expect_live_pq("pq before mapped trigger, live", consumer, XIVE_PQ_RESET);
 
   uint8_t *address = address_of(&consumer->esb, trigger(consumer));
-  if (!mapped_store(address, 0)) {
+  if (!pointer_store(address, 0)) {
     bus_error("trigger, mapped", &consumer->esb);
     return;
   }
@@ -298,13 +315,79 @@ static void exercise_mapped(const struct consumer *consumer) {
   }
 }
 
+/// Loads through the pointer; gives up where a mapped page would be missing.
+static uint64_t trapped_load(const char *what, const struct consumer *consumer, uint32_t operation) {
+  uint64_t value = 0;
+  const uint8_t *address = address_of(&consumer->esb, management(consumer, operation));
+  if (!pointer_load(address, &value)) bus_error(what, &consumer->esb);
+  return value;
+}
+
+static void trapped_trigger(const char *what, const struct consumer *consumer) {
+  if (!pointer_store(address_of(&consumer->esb, trigger(consumer)), 0)) bus_error(what, &consumer->esb);
+  else report(what, "stored");
+}
+
+/// What the pointer does has been done when the next instruction runs: no msync, no wait.
+static void exercise_trapped(const struct consumer *consumer) {
+  expect("set pq 00, trapped", XIVE_PQ_RESET,
+    trapped_load("set pq 00, trapped", consumer, XIVE_ESB_SET_PQ_00));
+  trapped_trigger("trigger, trapped", consumer);
+  expect("pq after it, trapped", XIVE_PQ_PENDING,
+    trapped_load("pq after it, trapped", consumer, XIVE_ESB_GET));
+  expect("pq after it, exact", XIVE_PQ_PENDING,
+    exact_load("pq after it, exact", consumer, XIVE_ESB_GET));
+  trapped_trigger("second trigger, trapped", consumer);
+  expect("pq after both, trapped", XIVE_PQ_QUEUED,
+    trapped_load("pq after both, trapped", consumer, XIVE_ESB_GET));
+  expect("eoi, trapped", 1, trapped_load("eoi, trapped", consumer, XIVE_ESB_LOAD_EOI));
+  expect("second eoi, trapped", 0, trapped_load("second eoi, trapped", consumer, XIVE_ESB_LOAD_EOI));
+}
+
+/// A trapped TIMA page gives what pread gives at the same offset: the OS ring, or all ones of no vCPU.
+static void check_trapped_tima(const struct consumer *consumer) {
+  uint64_t exact = 0, seen = 0;
+  uint64_t offset =
+    xive_kernel_tima_offset(XIVE_VIEW_OS, consumer->page_size) + XIVE_TIMA_OS_RING;
+  int result = xive_load(consumer->fd, offset, &exact);
+  if (result != 0) give_up("tima os ring, exact", -result);
+  if (!pointer_load(address_of(&consumer->tima, offset), &seen)) {
+    bus_error("tima os ring, trapped", &consumer->tima);
+    return;
+  }
+  expect("tima os ring, trapped", exact, seen);
+}
+
+/// Everything with the source. Gives PQ as it was.
+static uint64_t exercise_source(const struct consumer *consumer) {
+  bool is_trapped = consumer->esb.is_trapped;
+  if (!is_trapped && consumer->geometry.esb_pages != 1) {
+    check_esb_signature("trigger page", consumer, XIVE_TRIGGER);
+  }
+  if (!is_trapped) check_esb_signature("management page", consumer, XIVE_MANAGEMENT);
+
+  uint64_t pq_at_start = exact_load("pq at start, exact", consumer, XIVE_ESB_GET);
+  report("pq at start, exact", "%#" PRIx64, pq_at_start);
+  expect_live_pq(is_trapped ? "pq at start, trapped" : "pq at start, live", consumer, pq_at_start);
+  exercise_exact(consumer);
+  if (is_trapped) exercise_trapped(consumer);
+  else exercise_mapped(consumer);
+  return pq_at_start;
+}
+
 static void exercise_hole(const struct consumer *consumer, uint32_t hole) {
   // Not the first byte of the page, so that the exact address shows.
   uint64_t offset =
     xive_kernel_esb_offset(hole, XIVE_MANAGEMENT, consumer->page_size) + XIVE_ESB_GET;
   uint64_t value;
-  if (mapped_load(address_of(&consumer->esb, offset), &value)) {
-    report("hole", "FAILED: expected SIGBUS saw %#" PRIx64, value);
+  bool is_there = pointer_load(address_of(&consumer->esb, offset), &value);
+  if (is_there && consumer->esb.is_trapped) {
+    expect("hole, trapped", XIVE_ALL_ONES, value);
+    return;
+  }
+  if (is_there || consumer->esb.is_trapped) {
+    report("hole", "FAILED: expected %s saw %s", is_there ? "SIGBUS" : "all ones",
+      is_there ? "a page" : "SIGBUS");
     failures++;
     return;
   }
@@ -349,6 +432,10 @@ static struct consumer open_device(const char *path, uint32_t lisn) {
   consumer.esb = map("esb window", consumer.fd,
     xive_kernel_esb_offset(0, XIVE_TRIGGER, consumer.page_size),
     2 * (uint64_t)consumer.geometry.sources * consumer.page_size);
+  find_kind("tima window", &consumer.tima,
+    xive_kernel_tima_offset(XIVE_VIEW_OS, consumer.page_size));
+  find_kind("esb window", &consumer.esb,
+    xive_kernel_esb_offset(0, XIVE_TRIGGER, consumer.page_size));
   return consumer;
 }
 
@@ -413,17 +500,9 @@ int main(int count, char **values) {
     return usage();
   }
 
-  check_tima_signature(&consumer);
-  if (consumer.geometry.esb_pages != 1) {
-    check_esb_signature("trigger page", &consumer, XIVE_TRIGGER);
-  }
-  check_esb_signature("management page", &consumer, XIVE_MANAGEMENT);
-
-  uint64_t pq_at_start = exact_load("pq at start, exact", &consumer, XIVE_ESB_GET);
-  report("pq at start, exact", "%#" PRIx64, pq_at_start);
-  expect_live_pq("pq at start, live", &consumer, pq_at_start);
-  exercise_exact(&consumer);
-  exercise_mapped(&consumer);
+  if (consumer.tima.is_trapped) check_trapped_tima(&consumer);
+  else check_tima_signature(&consumer);
+  uint64_t pq_at_start = exercise_source(&consumer);
   if (arguments.has_hole) exercise_hole(&consumer, arguments.hole);
 
   uint32_t restore = XIVE_ESB_SET_PQ_00 + (uint32_t)(pq_at_start & 3) * XIVE_ESB_SET_PQ_STEP;
