@@ -4,6 +4,7 @@ internal import Logging
 internal import SystemCalls
 internal import XIVEClient
 internal import XIVEDevice
+internal import XIVEHarness
 internal import XIVEModel
 internal import XIVETrace
 
@@ -13,11 +14,11 @@ struct DemoCommand: ParsableCommand {
     commandName: "demo",
     abstract: "Show everything in one go, on a device that it serves itself.",
     discussion: """
-      Serves a device in a temporary place and has other processes use it: a Swift consumer, the program \
-      named by --consumer, and QEMU where it is installed, a VMM that devices are plugged into and unplugged from, and a \
-      guest whose vCPUs handle interrupts. Shows what they see and the faults that the server resolved, and writes a \
-      report of everything that happened. Exits with 0 \
-      when everything was as expected.
+      Serves a device in a temporary place and has other processes use it: a Swift consumer, the programs \
+      named by --consumer, --guest and --vmm, QEMU where it is installed, a VMM that devices are plugged into and \
+      unplugged from, and a guest whose vCPUs handle interrupts. Shows what they see and the faults that the \
+      server resolved, and writes a report of everything that happened. Exits with 0 when everything was as \
+      expected.
       """)
 
   @Option(
@@ -25,6 +26,12 @@ struct DemoCommand: ParsableCommand {
       "A consumer to run on the device too, such as tools/examples/consumer.c compiled. It is given the "
         + "path, a LISN, and --hole with a LISN that does not exist.", valueName: "program"))
   var consumer: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A VMM with a KVM guest, such as tools/examples/guest.c compiled. It is given the path and a LISN.",
+      valueName: "program"))
+  var guest: String?
 
   @Option(
     help: ArgumentHelp(
@@ -65,6 +72,14 @@ struct DemoCommand: ParsableCommand {
       let next = LISN(rawValue: Self.hole.rawValue + 1)
       stage.run(consumer, [host.path, "\(Self.lisn)", "--hole", "\(next)"])
       stage.show(try reporting { try recorder.takeFaults() }, device.map)
+    }
+    if let guest {
+      stage.title("A KVM guest: exits, ioeventfd to irqfd, and a read-only memslot")
+      if let reason = Need.kvm.whatIsMissing {
+        stage.note("skipped: \(reason)")
+      } else {
+        stage.run(guest, [host.path, "\(Self.lisn)"])
+      }
     }
     stage.title("QEMU, unmodified: memory-backend-file and ivshmem-plain")
     if let qemu = Program.find("qemu-system-x86_64") {
