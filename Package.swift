@@ -31,13 +31,14 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
   ],
   targets: [
-    // C: the ABI, what Swift cannot import of the system, libfuse, zlib, elfutils.
+    // C: the ABI, what Swift cannot import of the system, what it cannot measure, libfuse, zlib, elfutils.
     .target(name: "CXIVE"),
     .target(name: "CSystemCalls"),
     // Instructions that touch a trapped window; decoded by libzydis.
     .target(name: "CTrap", linkerSettings: [.linkedLibrary("Zydis")]),
     .target(
       name: "CHarness", dependencies: ["CXIVE"], cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "CBench", cSettings: [.define("_GNU_SOURCE")]),
     .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev"])]),
@@ -105,8 +106,8 @@ let package = Package(
     .target(
       name: "XIVECommands",
       dependencies: [
-        "XIVEDevice", "XIVEModel", "PagedDevice", "DeviceFile", "DeviceClient", "XIVEClient",
-        "XIVEHarness", "TraceRecords", "XIVETrace", "SystemCalls",
+        "CBench", "XIVEDevice", "XIVEModel", "PagedDevice", "DeviceFile", "DeviceClient",
+        "XIVEClient", "XIVEHarness", "TraceRecords", "XIVETrace", "SystemCalls",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SystemPackage", package: "swift-system"),

@@ -6,7 +6,7 @@ struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract:
-      "Measure faults, accesses, the model, delivery, saving, tracing and the server's footprint.",
+      "Measure faults, accesses, the model, delivery, saving, tracing, pointers that trap, the footprint.",
     discussion: """
       Serves temporary files and consumes them. Machines differ and are shared, so that what counts are \
       ratios to a plain C server, measured in turns in the same run: tools/bench builds that server and \
@@ -29,12 +29,13 @@ struct BenchCommand: ParsableCommand {
       let injection = try InjectionBench(plan, baseline: options.baseline).run(progress)
       let state = try StateBench.run(plan, progress)
       let trace = try TraceBench(plan).run(progress)
+      let pointers = try PointerBench.run(plan, progress)
       let footprint = try FootprintBench.run(plan, progress)
       progress.clear()
       let report = BenchReport(
         isQuick: options.quick,
         figures: files + model + delivery + fileDelivery + injection + state + trace
-          + footprint,
+          + pointers + footprint,
         hasBaseline: options.baseline != nil)
       if options.json { try printJSON(report) } else { print(report.text) }
     }
@@ -93,6 +94,8 @@ enum BenchFailure: Error, CustomStringConvertible {
   case zapCount(String, expected: Int, found: Int)
   /// Interrupts were not what or where they should be.
   case lostInterrupts(String)
+  /// Loads or stores did not reach the device; the file.
+  case lostAccesses(String)
   /// A machine's state was not what it had been after it was saved and restored; the file.
   case lostState(String)
   /// A consumer has ended, or is stuck.
@@ -112,6 +115,7 @@ enum BenchFailure: Error, CustomStringConvertible {
     case .zapCount(let server, let expected, let found):
       "\(server): \(expected) ranges should have been dropped, but \(found) were"
     case .lostInterrupts(let what): "delivery: \(what)"
+    case .lostAccesses(let file): "\(file): loads or stores did not reach the device"
     case .lostState(let file): "\(file): what was restored is not what was saved"
     case .lostConsumer(let server): "\(server): a consumer does not answer"
     case .system(let what, let error): "\(what): \(error)"
@@ -122,8 +126,8 @@ enum BenchFailure: Error, CustomStringConvertible {
   var exitCode: ExitCode {
     switch self {
     case .notReady: Exit.unavailable
-    case .notCold, .residentPages, .zapCount, .lostInterrupts, .lostState, .lostConsumer,
-      .system:
+    case .notCold, .residentPages, .zapCount, .lostInterrupts, .lostAccesses, .lostState,
+      .lostConsumer, .system:
       Exit.failed
     case .interrupted: ExitCode(130)
     }
