@@ -21,7 +21,11 @@ struct chunk {
   struct chunk *next;
   struct ctrap_device devices[CHUNK_DEVICES];
 };
-static struct chunk *chunks;
+static struct chunk *_Atomic chunks;
+// The first ones lie where the program unmaps nothing; see table.c.
+enum { OWN_CHUNKS = 16 };
+static struct chunk own_chunks[OWN_CHUNKS];
+static int own_count;
 
 static bool take_unless_gone(ctrap_device *device) {
   uint32_t count = atomic_load(&device->references);
@@ -62,11 +66,16 @@ static ctrap_device *find(int fd, ctrap_device **room) {
   return NULL;
 }
 
-static ctrap_device *grow(void) {
+static struct chunk *take_chunk(void) {
+  if (own_count < OWN_CHUNKS) return &own_chunks[own_count++];
   long made = trap_system(SYS_mmap, 0, sizeof(struct chunk), PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (made < 0 && made > -4096) return NULL;
-  struct chunk *chunk = (struct chunk *)made;
+  return made < 0 && made > -4096 ? NULL : (struct chunk *)made;
+}
+
+static ctrap_device *grow(void) {
+  struct chunk *chunk = take_chunk();
+  if (chunk == NULL) return NULL;
   chunk->next = chunks;
   chunks = chunk;
   return &chunk->devices[0];

@@ -15,17 +15,43 @@ struct table {
 static struct table no_windows = {.version = 1};
 static struct table *_Atomic current = &no_windows;
 
-// MARK: - Memory. Never malloc's: its owner may be in the middle of a call that brought us here.
+// MARK: - Memory. Never malloc's: its owner may be in the middle of a call that brought us here. Nor, as long as it can
+// be helped, the kernel's to place: it would come to lie in a hole that the program has made between its windows, and go
+// when the program unmaps them all.
+
+// The table, the one that takes its place, and a part of it. More ranges than the system's usual limit of mappings.
+enum { SLOTS = 3, SLOT_SIZE = 4 << 20, SMALL = 1 << 16 };
+static char slots[SLOTS][SLOT_SIZE] __attribute__((aligned(4096)));
+static bool is_taken[SLOTS];
 
 static size_t byte_count(size_t room) {
   return (sizeof(struct table) + room * sizeof(struct trap_range) + 4095) & ~(size_t)4095;
 }
 
+static void *take_memory(size_t size) {
+  for (int i = 0; i < SLOTS && size <= SLOT_SIZE; i++) {
+    if (is_taken[i]) continue;
+    is_taken[i] = true;
+    return slots[i];
+  }
+  long made = trap_system(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return made < 0 && made > -4096 ? NULL : (void *)made;
+}
+
+static void give_memory(void *memory, size_t size) {
+  size_t slot = (size_t)((char *)memory - slots[0]) / SLOT_SIZE;
+  if ((char *)memory < slots[0] || slot >= SLOTS) {
+    trap_system(SYS_munmap, (long)memory, (long)size, 0, 0, 0, 0);
+    return;
+  }
+  is_taken[slot] = false;
+  if (size > SMALL) trap_system(SYS_madvise, (long)memory, (long)size, MADV_DONTNEED, 0, 0, 0);
+}
+
 static struct table *table_create(size_t room) {
-  long made = trap_system(SYS_mmap, 0, (long)byte_count(room), PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (made < 0 && made > -4096) return NULL;
-  struct table *table = (struct table *)made;
+  struct table *table = take_memory(byte_count(room));
+  if (table == NULL) return NULL;
+  table->count = 0;
   table->room = room;
   table->version = atomic_load(&current)->version + 1;
   return table;
@@ -33,7 +59,7 @@ static struct table *table_create(size_t room) {
 
 static void table_destroy(struct table *table) {
   for (size_t i = 0; i < table->count; i++) trap_release(table->ranges[i].device);
-  if (table != &no_windows) trap_system(SYS_munmap, (long)table, (long)byte_count(table->room), 0, 0, 0, 0);
+  if (table != &no_windows) give_memory(table, byte_count(table->room));
 }
 
 // MARK: - Ranges
