@@ -73,6 +73,7 @@ void trap_read_end(struct trap_readers *readers, uint32_t reading);
 void trap_read_drain(struct trap_readers *readers);
 // In the child of a fork: those who read were other threads.
 void trap_read_forget(struct trap_readers *readers);
+// With the lock held, or while there is one thread: has forks wait for the lock, from the first call on.
 void trap_watch_forks(void);
 
 // MARK: - device.c: open files. Type-stable memory, so that a handler may take a reference to one that goes.

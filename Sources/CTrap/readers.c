@@ -77,4 +77,8 @@ static void begin_child(void) {
   leave_fork();
 }
 
-void trap_watch_forks(void) { pthread_atfork(prepare_fork, leave_fork, begin_child); }
+void trap_watch_forks(void) {
+  static bool is_watching;
+  if (!is_watching) pthread_atfork(prepare_fork, leave_fork, begin_child);
+  is_watching = true;
+}

@@ -23,7 +23,9 @@ PUBLIC int xive_trap_map(int fd, uint64_t offset, size_t length, int protection,
   return result;
 }
 
-PUBLIC int xive_trap_unmap(void *address, size_t length) { return ctrap_unmap(address, length); }
+PUBLIC int xive_trap_unmap(void *address, size_t length) {
+  return (int)unmap_place((uintptr_t)address, length);
+}
 
 PUBLIC uint64_t xive_trap_access_count(void) { return ctrap_access_count(); }
 

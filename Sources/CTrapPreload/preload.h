@@ -64,6 +64,11 @@ uint64_t kind_end(uint64_t offset, uint64_t end, uint32_t page_shift, bool *is_w
 // Sets O_DIRECT, without which a load is answered from the page's image.
 int make_exact(int fd);
 
+// MARK: - unmap.c
+
+// munmap, with its result as of a system call.
+long unmap_place(uintptr_t start, size_t length);
+
 // MARK: - masks.c: SIGSEGV is never blocked, whatever the program believes
 
 // The first word of a set, which is all that the kernel knows of it, without SIGSEGV.

@@ -17,16 +17,20 @@ static long end_windows(uintptr_t start, uintptr_t end, long number, const long 
   return done;
 }
 
-PUBLIC int munmap(void *address, size_t length) {
-  uintptr_t start = (uintptr_t)address, end = page_end(start, length);
+long unmap_place(uintptr_t start, size_t length) {
+  uintptr_t end = page_end(start, length);
   const long arguments[5] = {(long)start, (long)length};
   if (end == 0 || start % PAGE != 0 || !windows_touch(start, end))
-    return (int)with_errno(trap_system(SYS_munmap, arguments[0], arguments[1], 0, 0, 0, 0));
+    return trap_system(SYS_munmap, arguments[0], arguments[1], 0, 0, 0, 0);
   uint64_t before;
   trap_lock(&before);
   long result = end_windows(start, end, SYS_munmap, arguments);
   trap_unlock(before);
-  return (int)with_errno(result);
+  return result;
+}
+
+PUBLIC int munmap(void *address, size_t length) {
+  return (int)with_errno(unmap_place((uintptr_t)address, length));
 }
 
 // MARK: - mremap

@@ -15,7 +15,8 @@
 /// keeps that open file, so TIMA pages at offset 0 are those of the vCPU that it is connected to, and closing the
 /// descriptor changes nothing.
 ///
-/// What a touch may be. Loads and stores of 1, 2, 4 or 8 bytes by mov, movzx, movsx and movbe. What the device refuses
+/// What a touch may be. Loads and stores of 1, 2, 4 or 8 bytes by mov, movzx, movsx, movbe, and the arithmetic that
+/// compilers fold a load into. What the device refuses
 /// raises SIGBUS at the address; where it has no page a load gives all ones, as an exact one. xchg and locked operations
 /// raise SIGBUS; any other instruction is named on standard error and raises the program's own SIGSEGV. The kernel cannot
 /// read or write through a window: system calls that are given its address fail with EFAULT.
