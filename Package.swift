@@ -218,6 +218,14 @@ let package = Package(
       name: "EmbeddedTests", dependencies: ["embedded", "SystemCalls", "XIVETestSupport"],
       swiftSettings: strict),
     .testTarget(
+      name: "TrapPreloadTests", dependencies: ["xive", "SystemCalls", "XIVETestSupport"],
+      // C that the tests compile themselves.
+      exclude: [
+        "descriptors.c", "guest.c", "inherited.c", "interface.c", "kinds.c", "mappings.c",
+        "moves.c", "overmaps.c", "protections.c", "rig.h", "signals.c",
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "EndToEndTests",
       dependencies: [
         "xive", "TestConsumer", "TestServer", "StuckServer", "XIVEHarness", "XIVEClient",
