@@ -212,6 +212,11 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "TrapTests", dependencies: ["SystemCalls", "XIVETestSupport"],
+      // C that the tests compile themselves.
+      exclude: ["Programs"],
+      swiftSettings: strict),
+    .testTarget(
       name: "DoorbellTests", dependencies: ["doorbell", "TestConsumer", "XIVETestSupport"],
       swiftSettings: strict),
     .testTarget(

@@ -37,7 +37,8 @@ static atomic_bool has_formatter;
 static __attribute__((noinline)) void make_formatter(void) {
   ZydisFormatter made;
   ZydisFormatterInit(&made, ZYDIS_FORMATTER_STYLE_INTEL);
-  // Addresses as the rest of the line has them.
+  // How much would be accessed; addresses as the rest of the line has them.
+  ZydisFormatterSetProperty(&made, ZYDIS_FORMATTER_PROP_FORCE_SIZE, ZYAN_TRUE);
   ZydisFormatterSetProperty(&made, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE);
   ZydisFormatterSetProperty(&made, ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE, ZYDIS_PADDING_DISABLED);
   memcpy(&formatter, &made, sizeof formatter);
