@@ -15,9 +15,9 @@ struct table {
 static struct table no_windows = {.version = 1};
 static struct table *_Atomic current = &no_windows;
 
-// MARK: - Memory. Never malloc's: its owner may be in the middle of a call that brought us here. Nor, as long as it can
-// be helped, the kernel's to place: it would come to lie in a hole that the program has made between its windows, and go
-// when the program unmaps them all.
+// MARK: - Memory. Never malloc's: its owner may be in the middle of a call that brought us here. Nor, as long as it
+// can be helped, the kernel's to place: it would come to lie in a hole that the program has made between its windows,
+// and go when the program unmaps them all.
 
 // The table, the one that takes its place, and a part of it. More ranges than the system's usual limit of mappings.
 enum { SLOTS = 3, SLOT_SIZE = 4 << 20, SMALL = 1 << 16 };

@@ -12,8 +12,6 @@ struct mapping {
   uint64_t offset;
 };
 
-static bool has_failed(long result) { return result < 0 && result > -4096; }
-
 static long map_plain(const struct mapping *mapping) {
   return trap_system(SYS_mmap, (long)mapping->start, (long)mapping->length, mapping->protection, mapping->flags,
                      mapping->fd, (long)mapping->offset);

@@ -17,9 +17,12 @@
 
 enum { PAGE = 4096 };
 
+// Whether a system call that gives an address has failed.
+static inline bool has_failed(long result) { return result < 0 && result > -4096; }
+
 // The result of a system call as the C library gives it.
 static inline long with_errno(long result) {
-  if (result >= 0 || result <= -4096) return result;
+  if (!has_failed(result)) return result;
   errno = (int)-result;
   return -1;
 }

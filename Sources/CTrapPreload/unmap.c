@@ -4,8 +4,6 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 
-static bool has_failed(long result) { return result < 0 && result > -4096; }
-
 // With the lock held: a call that ends what is in a place. First out of the table: something else may be there as soon
 // as the kernel has the place back.
 static long end_windows(uintptr_t start, uintptr_t end, long number, const long arguments[5]) {

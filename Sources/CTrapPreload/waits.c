@@ -61,7 +61,8 @@ PUBLIC int pselect(
 
 PUBLIC int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout, const sigset_t *set) {
   uint64_t mask = set != NULL ? open_mask(set) : 0;
-  return (int)cancellable(SYS_epoll_pwait, fd, (long)events, count, timeout, set != NULL ? (long)&mask : 0, sizeof mask);
+  return (int)cancellable(SYS_epoll_pwait, fd, (long)events, count, timeout, set != NULL ? (long)&mask : 0,
+                          sizeof mask);
 }
 
 PUBLIC int epoll_pwait2(
