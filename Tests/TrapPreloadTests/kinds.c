@@ -15,7 +15,8 @@ static void judge(int line, const uint8_t *page, char kind, size_t number) {
   int signal = touch(page + XIVE_SIGNATURE_OFFSET, false);
   bool was_access = xive_trap_access_count() == count + 1;
   if (signal == 0 && !was_access) value = load(page, XIVE_SIGNATURE_OFFSET);
-  bool is_right = was_access == traps(kind) && (was_access ? signal == 0 : signal == SIGBUS || value == XIVE_SIGNATURE_MAGIC);
+  bool has_answer = was_access ? signal == 0 : signal == SIGBUS || value == XIVE_SIGNATURE_MAGIC;
+  bool is_right = was_access == traps(kind) && has_answer;
   // Of the TIMA at offset 0 the OS view alone has an image, of sources every page.
   if (is_right && (was_access || kind != 'e' || signal == 0)) return;
   printf("line %d: page %zu (%c): %s, signal %d, %#llx\n", line, number, kind, was_access ? "access" : "no access",

@@ -298,8 +298,8 @@ static void other_actions(void) {
   handled = 0;
   raise(SIGUSR2);
   EXPECT(handled == 1);
-  EXPECT(sigaction(SIGUSR2, NULL, &old) == 0 && old.sa_handler == touch_window && sigismember(&old.sa_mask, SIGSEGV) == 1
-         && sigismember(&old.sa_mask, SIGUSR1) == 1);
+  EXPECT(sigaction(SIGUSR2, NULL, &old) == 0 && old.sa_handler == touch_window);
+  EXPECT(sigismember(&old.sa_mask, SIGSEGV) == 1 && sigismember(&old.sa_mask, SIGUSR1) == 1);
   sigdelset(&action.sa_mask, SIGSEGV);
   EXPECT(sigaction(SIGUSR2, &action, &old) == 0 && sigismember(&old.sa_mask, SIGSEGV) == 1);
   EXPECT(sigaction(SIGUSR2, NULL, &old) == 0 && sigismember(&old.sa_mask, SIGSEGV) == 0);
