@@ -14,6 +14,7 @@ final class RequestLoop: Sendable {
   private let notifier: Notifier
   private let tracer: (any RequestTracer)?
   private let waiting: WaitingRequests
+  private let mailboxes: Mailboxes
   /// When a request was seen waiting that nobody had read, in nanoseconds of `CLOCK_MONOTONIC`; 0 when none was. The
   /// leader's.
   private let seenWaiting = Atomic<UInt64>(0)
@@ -35,6 +36,7 @@ final class RequestLoop: Sendable {
     self.device = device
     self.notifier = notifier
     tracer = device.tracer
+    mailboxes = session.mailboxes
     spinCount = options.spinCount
     threadCount = max(2, options.threadCount)
     waiting = WaitingRequests(threadCount: threadCount)
@@ -57,6 +59,12 @@ final class RequestLoop: Sendable {
     let worker = Worker(session, device, notifier, waiting)
     var patience = Patience(limit: spinCount)
     repeat { baton.take() } while lead(worker, &patience)
+    pass()
+  }
+
+  /// Hands the lead over; until somebody else has it nobody looks into mailboxes.
+  private func pass() {
+    mailboxes.rest()
     baton.pass()
   }
 
@@ -70,12 +78,12 @@ final class RequestLoop: Sendable {
         if tracer?.isOn ?? false {
           seenWaiting.store(MonotonicClock.nanoseconds, ordering: .relaxed)
         }
-        baton.pass()
+        pass()
         isLeading = false
       }
       worker.handle(waitingSince: since == 0 ? nil : since) {
         guard isLeading else { return }
-        baton.pass()
+        pass()
         isLeading = false
       }
       if !isLeading { return true }
@@ -88,13 +96,17 @@ final class RequestLoop: Sendable {
     unsafe Readiness.isReadable(fuse_session_fd(session.pointer))
   }
 
-  /// Reads the next request.
+  /// Reads the next request, and performs what is posted in mailboxes meanwhile.
   /// - Returns: whether it had to be waited for, or nil at the end.
   private func receive(_ worker: Worker, _ patience: inout Patience) -> Bool? {
     var looks = 0
     var hasSlept = false
     // A thread that waits for a fill ends only when somebody serves it.
     while !stopping.load(ordering: .relaxed) || waiting.areActive {
+      if mailboxes.serve(by: worker) {
+        patience.succeeded()
+        looks = 0
+      }
       switch worker.receive() {
       case .request:
         if looks > 0 { patience.succeeded() }
@@ -105,7 +117,11 @@ final class RequestLoop: Sendable {
         return nil
       case .nothing: looks += 1
       }
-      if looks > patience.looks {
+      if looks <= patience.looks {
+        mailboxes.wake()
+      } else if mailboxes.rest(), mailboxes.serve(by: worker) {
+        looks = 0
+      } else {
         patience.failed()
         unsafe _ = Readiness.wait(fuse_session_fd(session.pointer), stopEvent.rawValue)
         hasSlept = true

@@ -24,6 +24,7 @@ extension Session {
         continue
       }
       if pages.isFull { send() }
+      cachedPages.add(offset)
       pages.append(image, at: offset)
     }
     send()

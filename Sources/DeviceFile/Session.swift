@@ -14,6 +14,8 @@ final class Session: @unchecked Sendable {
   let pointer: OpaquePointer
   /// Wakes those who wait in `poll`, until the file is unmounted.
   let pollNotifications: PollNotifications
+  let cachedPages: CachedPages
+  let mailboxes: Mailboxes
   private let path: String
   /// The number of the mounted file system.
   private let device: String?
@@ -24,6 +26,8 @@ final class Session: @unchecked Sendable {
   /// - Throws: ``DeviceFileError/mountFailed(_:_:)`` with libfuse's reason.
   init(_ context: SessionContext, at path: String, name: String) throws(DeviceFileError) {
     SessionLog.install()
+    cachedPages = context.cachedPages
+    mailboxes = context.mailboxes
     var operations = SessionOperations.table
     let words = unsafe Self.words(name: name)
     defer { unsafe words.forEach { unsafe free($0) } }

@@ -9,6 +9,8 @@ final class SessionContext: Sendable {
   let device: any PagedDevice
   let notifier: Notifier
   let listener: EventListener
+  let cachedPages: CachedPages
+  let mailboxes: Mailboxes
   /// Owner and permissions of the file that is mounted over.
   let underlying: FileStatus
   private let nextOpener = Atomic<UInt64>(1)
@@ -22,6 +24,8 @@ final class SessionContext: Sendable {
     self.notifier = notifier
     self.listener = listener
     self.underlying = underlying
+    cachedPages = CachedPages()
+    mailboxes = Mailboxes(cachedPages)
   }
 
   /// The number of the mounted file system, once it is mounted; requests come later.
@@ -30,9 +34,10 @@ final class SessionContext: Sendable {
     set { mounted.withLock { $0 = newValue } }
   }
 
-  func makeOpener(isWritable: Bool) -> Opener {
+  func makeOpener(isWritable: Bool, isReadable: Bool) -> Opener {
     Opener(
-      id: nextOpener.wrappingAdd(1, ordering: .relaxed).oldValue, isWritable: isWritable)
+      id: nextOpener.wrappingAdd(1, ordering: .relaxed).oldValue, isWritable: isWritable,
+      isReadable: isReadable)
   }
 
   /// The size that every device file has, in bytes.
@@ -53,6 +58,8 @@ final class SessionContext: Sendable {
 
   /// Tells the device that a descriptor has gone, and has its pages dropped.
   func closed(_ opener: Opener) {
+    // First: the device does not hear of it again.
+    mailboxes.close(opener)
     guard let invalidation = device.closed(opener) else { return }
     // Once the notifier has ended nobody is left to see a page.
     _ = notifier.carryOut(invalidation) {}
@@ -130,8 +137,8 @@ private nonisolated func openFile(
   _ request: fuse_req_t?, _ inode: fuse_ino_t, _ info: UnsafeMutablePointer<fuse_file_info>?
 ) {
   guard let context = unsafe SessionContext.of(request), let info = unsafe info else { return }
-  let isWritable = unsafe info.pointee.flags & O_ACCMODE != O_RDONLY
-  let opener = context.makeOpener(isWritable: isWritable)
+  let mode = unsafe info.pointee.flags & O_ACCMODE
+  let opener = context.makeOpener(isWritable: mode != O_RDONLY, isReadable: mode != O_WRONLY)
   unsafe info.pointee.fh = opener.handle
   // Without this each open would drop the pages that all others have mapped.
   unsafe cfuse3_keep_pages(info)
@@ -171,6 +178,10 @@ private nonisolated func controlFile(
     outputByteCount: outputByteCount, opener: Opener(handle: unsafe info.pointee.fh),
     caller: process)
   do {
+    guard number != MailboxRequest.number else {
+      try MailboxRequest.perform(control, ofThread: process.threadID, context.mailboxes)
+      return unsafe ControlAnswer(request: request, result: 0, output: []).send()
+    }
     let result = try context.device.control(&control)
     let answer = unsafe ControlAnswer(
       request: request, result: result, output: Array(control.output.prefix(outputByteCount)))

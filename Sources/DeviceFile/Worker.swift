@@ -11,11 +11,12 @@ final class Worker {
   // SAFETY: all memory is allocated in `init`, freed in `deinit` and used by one thread.
   private let session: OpaquePointer
   private let descriptor: CInt
-  private let device: any PagedDevice
+  let device: any PagedDevice
   private let notifier: Notifier
   private let pollNotifications: PollNotifications
   private let waiting: WaitingRequests
-  private let tracer: (any RequestTracer)?
+  let tracer: (any RequestTracer)?
+  private let cachedPages: CachedPages
   private var buffer = unsafe fuse_buf()
   /// Which updates the request that was received knows for certain.
   private var round: UInt64 = 0
@@ -35,6 +36,7 @@ final class Worker {
     self.notifier = notifier
     self.waiting = waiting
     tracer = device.tracer
+    cachedPages = session.cachedPages
     unsafe parts = .allocate(capacity: 1 + PageImage.maximumPartCount * Self.maximumPages)
     unsafe lines = .allocate(capacity: PageImage.maximumLineCount * Self.maximumPages)
   }
@@ -111,7 +113,7 @@ final class Worker {
   }
 
   /// The largest register. Whoever loads or stores more at once moves records, which takes longer.
-  private static let registerByteCount = 8
+  static let registerByteCount = 8
 
   /// What a request is answered with: parts behind the header's, or an error number.
   private enum Answer {
@@ -157,7 +159,9 @@ final class Worker {
     var part = 1
     for page in 0..<byteCount / PageImage.byteCount {
       do {
-        let image = try device.image(at: offset + UInt64(page * PageImage.byteCount))
+        let start = offset + UInt64(page * PageImage.byteCount)
+        let image = try device.image(at: start)
+        cachedPages.add(start)
         part += unsafe image.name(
           in: parts + part, lines: lines + page * PageImage.maximumLineCount)
       } catch {

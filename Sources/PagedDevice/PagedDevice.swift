@@ -191,10 +191,13 @@ public struct Opener: Hashable, Sendable {
   public let id: UInt64
   /// Whether it was opened for writing; without that nothing may be changed through it.
   public let isWritable: Bool
+  /// Whether it was opened for reading; without that nothing may be loaded through it.
+  public let isReadable: Bool
 
   /// Creates the description of an opener.
-  public init(id: UInt64, isWritable: Bool) {
+  public init(id: UInt64, isWritable: Bool, isReadable: Bool = true) {
     self.id = id
     self.isWritable = isWritable
+    self.isReadable = isReadable
   }
 }

@@ -20,7 +20,7 @@ final class KernelSide {
   let device: RecordingDevice
   private let ours: OwnedDescriptor
   let notifier: Notifier
-  private let worker: Worker
+  let worker: Worker
   // Last, so that it is destroyed, and the descriptor closed, after the worker that uses it.
   let session: Session
 

@@ -25,11 +25,14 @@ final class RecordingDevice: PagedDevice {
   // One for all, for bodies are never freed.
   private static let body = PageBody(repeating: 0xb0)
 
+  let tracer: (any RequestTracer)?
+
   init(
-    segments: [Range<UInt64>] = [],
+    segments: [Range<UInt64>] = [], tracer: (any RequestTracer)? = nil,
     pages exists: @escaping @Sendable (UInt64) -> Bool = { $0 & 4_096 == 0 }
   ) {
     self.segments = segments
+    self.tracer = tracer
     self.exists = exists
   }
 

@@ -57,7 +57,7 @@ static void fuzz_transfer(struct fuzzer *fuzzer) {
 static void fuzz_any(struct fuzzer *fuzzer) {
   static const uint64_t known[] = {
     KVM_IRQFD, KVM_IRQ_LINE, KVM_SIGNAL_MSI, KVM_ENABLE_CAP, KVM_GET_ONE_REG, KVM_SET_DEVICE_ATTR,
-    XIVE_SET_ATTR, XIVE_GET_ATTR, KVM_CREATE_VCPU, KVM_RUN};
+    XIVE_SET_ATTR, XIVE_GET_ATTR, XIVE_MAILBOX, KVM_CREATE_VCPU, KVM_RUN};
   uint64_t number = fuzz_below(fuzzer, 2)
     ? known[fuzz_below(fuzzer, sizeof known / sizeof *known)] ^ UINT64_C(1) << fuzz_below(fuzzer, 32)
     : (uint32_t)fuzz_number(fuzzer);

@@ -21,7 +21,7 @@ struct fuzzer {
 uint64_t fuzz_below(struct fuzzer *fuzzer, uint64_t limit);
 uint64_t fuzz_number(struct fuzzer *fuzzer);  // any, the small and the odd ones more often
 int fuzz_device(struct fuzzer *fuzzer);
-// Fuzzed structures: KVM's requests, the payload of an attribute.
+// Fuzzed structures: KVM's requests and the mailbox's, the payload of an attribute.
 void fuzz_kvm(struct fuzzer *fuzzer);
 void fuzz_attribute(struct fuzzer *fuzzer);
 void fuzz_count(struct fuzzer *fuzzer, long result);

@@ -109,6 +109,17 @@ static int any_descriptor(struct fuzzer *fuzzer) {
   return some[fuzz_below(fuzzer, sizeof some / sizeof *some)];
 }
 
+// Memory that is also a guest's, so that anything may be posted there.
+static long fuzz_mailbox(struct fuzzer *fuzzer, int device) {
+  struct xive_mailbox request = {
+    .version = (uint32_t)fuzz_below(fuzzer, 8) ? XIVE_MAILBOX_VERSION : (uint32_t)fuzz_number(fuzzer),
+    .flags = fuzz_below(fuzzer, 16) == 0 || fuzzer->is_gentle,
+    .fd = any_descriptor(fuzzer),
+    .zero = fuzz_below(fuzzer, 16) == 0,
+  };
+  return ioctl(device, XIVE_MAILBOX, &request);
+}
+
 static long fuzz_vcpu(struct fuzzer *fuzzer, int device) {
   uint64_t server = fuzz_number(fuzzer);
   if (fuzzer->is_gentle && server < 8) server += 8;
@@ -146,13 +157,14 @@ void fuzz_kvm(struct fuzzer *fuzzer) {
     .flags = (uint32_t)fuzz_below(fuzzer, 4),
     .devid = (uint32_t)fuzz_number(fuzzer) | fuzzer->is_gentle,
   };
-  switch (fuzz_below(fuzzer, 8)) {
+  switch (fuzz_below(fuzzer, 9)) {
   case 0: return fuzz_count(fuzzer, ioctl(device, KVM_IRQ_LINE, &level));
   case 1: return fuzz_count(fuzzer, ioctl(device, KVM_IRQ_LINE_STATUS, &level));
   case 2: return fuzz_count(fuzzer, ioctl(device, KVM_SIGNAL_MSI, &message));
   case 3: return fuzz_count(fuzzer, fuzz_vcpu(fuzzer, device));
   case 4: return fuzz_count(fuzzer, fuzz_register(fuzzer, device));
   case 5: return fuzz_count(fuzzer, ioctl(device, KVM_CHECK_EXTENSION, fuzz_number(fuzzer)));
+  case 6: return fuzz_count(fuzzer, fuzz_mailbox(fuzzer, device));
   default: return fuzz_count(fuzzer, ioctl(device, KVM_IRQFD, &irqfd));
   }
 }

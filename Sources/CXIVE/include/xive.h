@@ -270,6 +270,84 @@ static const uint32_t xive_get_attr_request = XIVE_GET_ATTR;
 /// Linux arch/powerpc/include/uapi/asm/kvm.h, KVM_REG_PPC_VP_STATE.
 #define XIVE_REG_VP_STATE 0x104000000000008dULL
 
+// MARK: - Mailbox
+
+/// A shorter way to the device than a system call: memory that the server looks into while it is awake anyway.
+///
+/// An access by it is what pread() or pwrite() of the same size on the same descriptor is, with the same result. The
+/// caller creates a memfd of XIVE_MAILBOX_SIZE bytes that is sealed against shrinking and hands it over with XIVE_MAILBOX
+/// on the descriptor that the accesses belong to; afterwards it need not stay open. A descriptor may have several; all go
+/// with its last reference. Where there is none, and whenever nobody takes an access, the caller makes its system call.
+///
+/// The caller, for each access of 1 to 8 bytes that ends within XIVE_DEVICE_SIZE:
+/// 1. looks at `awake`: at 0 the system call is made instead;
+/// 2. claims a slot, FREE to CLAIMED, fills it in, makes it POSTED, sets its bit in `posted`, and after a full barrier
+///    looks at `awake` once more: at 0 it takes the slot back, as in step 3;
+/// 3. waits for DONE or RETURNED, for a moment only while the slot is POSTED: then it takes the slot back, POSTED to CLAIMED
+///    by compare-and-swap, and makes the system call. Should that fail, the server has it: the server may die, which
+///    poll() on the descriptor tells (POLLERR);
+/// 4. reads the result and sets the slot FREE.
+#define XIVE_MAILBOX_VERSION 1u
+/// Bytes of a mailbox, from the start of its memfd.
+#define XIVE_MAILBOX_SIZE 4096u
+/// Slots of a mailbox: accesses under way at once.
+#define XIVE_MAILBOX_SLOTS 32u
+/// Most mailboxes of a server.
+#define XIVE_MAX_MAILBOXES 64u
+/// In `posted`: the caller has done with the mailbox; the server forgets it.
+#define XIVE_MAILBOX_LEFT (1ULL << 63)
+
+/// `state` of a slot: nobody's; the caller's; the server's to take; taken; done, with its `result`; not performed, and the
+/// system call has to be made.
+#define XIVE_SLOT_FREE 0u
+#define XIVE_SLOT_CLAIMED 1u
+#define XIVE_SLOT_POSTED 2u
+#define XIVE_SLOT_TAKEN 3u
+#define XIVE_SLOT_DONE 4u
+#define XIVE_SLOT_RETURNED 5u
+
+/// `operation` of a slot.
+#define XIVE_SLOT_LOAD 0u
+#define XIVE_SLOT_STORE 1u
+
+/// One access, a cache line. All fields but the state belong to the caller while it is CLAIMED, and to the server while
+/// it is POSTED or TAKEN.
+struct xive_mailbox_slot {
+  __u32 state;      ///< XIVE_SLOT_*
+  __s32 result;     ///< bytes loaded or stored, or -errno
+  __u64 offset;     ///< device offset, in bytes
+  __u8 bytes[8];    ///< the register, from byte 0 on, in the order in which pread() gives it
+  __u8 operation;   ///< XIVE_SLOT_LOAD or XIVE_SLOT_STORE
+  __u8 size;        ///< of the register, in bytes: 1 to 8
+  __u16 zero;
+  __u32 tid;        ///< the thread that waits, as gettid() gives it; for trace records
+  __u64 zero2[4];
+};
+XIVE_ASSERT_SIZE(struct xive_mailbox_slot, 64);
+
+/// What the memfd holds.
+struct xive_mailbox_page {
+  __u32 awake;      ///< 1 while the server looks at `posted`; it alone writes it
+  __u32 zero;
+  __u64 posted;     ///< bit i: slot i may be POSTED; callers set bits, the server clears them
+  __u64 zero2[6];
+  struct xive_mailbox_slot slots[XIVE_MAILBOX_SLOTS];
+};
+XIVE_ASSERT_SIZE(struct xive_mailbox_page, 64 * (1 + XIVE_MAILBOX_SLOTS));
+
+/// The payload of XIVE_MAILBOX.
+struct xive_mailbox {
+  __u32 version;    ///< XIVE_MAILBOX_VERSION
+  __u32 flags;      ///< 0
+  __s32 fd;         ///< the memfd
+  __u32 zero;
+};
+XIVE_ASSERT_SIZE(struct xive_mailbox, 16);
+
+/// Hands a mailbox over. EINVAL another version or size, a flag, no memfd, one that can shrink or that is too small;
+/// EBADF `fd` is not open; EPERM the server may not take it; ENOMEM XIVE_MAX_MAILBOXES.
+#define XIVE_MAILBOX _IOW('X', 3, struct xive_mailbox)
+
 // MARK: - The kernel's groups
 
 // All of this section: Linux arch/powerpc/include/uapi/asm/kvm.h, same names; behaviour in
