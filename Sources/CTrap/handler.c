@@ -89,24 +89,21 @@ static bool handle(const struct trap_range *range, siginfo_t *info, ucontext_t *
   return true;
 }
 
-// What the table was when this thread last missed a window in it.
-static TRAP_THREAD uint64_t seen_version;
+// What had been changed when this thread last missed a window.
+static TRAP_THREAD uint64_t seen_changes;
 
 bool trap_handle(siginfo_t *info, ucontext_t *context) {
   struct trap_range range;
-  uint64_t version;
   uint32_t access;
   // Sent by a process, or without an address.
   if (info->si_code <= 0 || info->si_code == SI_KERNEL) return false;
-  if (trap_table_find((uint64_t)info->si_addr, &range, &version, &access)) {
-    bool is_done = handle(&range, info, context);
-    trap_read_end(&range.device->accesses, access);
-    return is_done;
+  if (!trap_table_find((uint64_t)info->si_addr, &range, &access)) {
+    // The window may have gone since the instruction was executed, or come: then it finds what is there now.
+    return trap_has_changed(&seen_changes);
   }
-  // The window may have gone since the instruction was executed: then it finds what is there now.
-  if (seen_version == version) return false;
-  seen_version = version;
-  return true;
+  bool is_done = handle(&range, info, context);
+  trap_read_end(&range.device->accesses, access);
+  return is_done;
 }
 
 #endif

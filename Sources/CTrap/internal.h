@@ -75,6 +75,8 @@ void trap_read_drain(struct trap_readers *readers);
 void trap_read_forget(struct trap_readers *readers);
 // With the lock held, or while there is one thread: has forks wait for the lock, from the first call on.
 void trap_watch_forks(void);
+// In a handler, behind the look: whether anything has changed since `seen` was set here, or is about to. 0 is before all.
+bool trap_has_changed(uint64_t *seen);
 
 // MARK: - device.c: open files. Type-stable memory, so that a handler may take a reference to one that goes.
 
@@ -141,9 +143,8 @@ bool trap_table_has_all(uintptr_t start, uintptr_t end);
 bool trap_table_is_empty(void);
 
 // Lock-free, in a handler: copies the range that has `address`, and begins an access of its device, which the caller
-// ends (trap_read_end). False when there is none; `version` counts the changes of the table that it saw.
-bool trap_table_find(
-  uintptr_t address, struct trap_range *range, uint64_t *version, uint32_t *access);
+// ends (trap_read_end). False when there is none.
+bool trap_table_find(uintptr_t address, struct trap_range *range, uint32_t *access);
 
 // MARK: - handler.c, signals.c
 

@@ -39,6 +39,9 @@ void trap_read_forget(struct trap_readers *readers) {
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+// Of locking and unlocking: odd while somebody, whose thread is here, changes something.
+static _Atomic uint64_t changes;
+static _Atomic long changer;
 
 // By system calls: the program may have replaced the C library's.
 static void set_mask(uint64_t mask, uint64_t *before) {
@@ -51,11 +54,23 @@ void trap_lock(uint64_t *before) {
   // A touch inside would be a bug, and shall be seen as one.
   set_mask(~(bit(SIGSEGV) | bit(SIGBUS)), before);
   pthread_mutex_lock(&lock);
+  atomic_store(&changer, trap_system(SYS_gettid, 0, 0, 0, 0, 0, 0));
+  atomic_fetch_add(&changes, 1);
 }
 
 void trap_unlock(uint64_t before) {
+  atomic_fetch_add(&changes, 1);
   pthread_mutex_unlock(&lock);
   set_mask(before, NULL);
+}
+
+bool trap_has_changed(uint64_t *seen) {
+  uint64_t now = atomic_load(&changes);
+  bool is_changing = now % 2 != 0 && atomic_load(&changer) != trap_system(SYS_gettid, 0, 0, 0, 0, 0, 0);
+  if (!is_changing && *seen == now + 1) return false;
+  *seen = is_changing ? 0 : now + 1;
+  if (is_changing) trap_system(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+  return true;
 }
 
 // MARK: - Forks: the child has one thread, and nothing that others were in the middle of.

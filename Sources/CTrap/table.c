@@ -7,12 +7,11 @@
 #include <sys/mman.h>
 
 struct table {
-  uint64_t version;
   size_t count, room;  // ranges
   struct trap_range ranges[];
 };
 
-static struct table no_windows = {.version = 1};
+static struct table no_windows;
 static struct table *_Atomic current = &no_windows;
 
 // MARK: - Memory. Never malloc's: its owner may be in the middle of a call that brought us here. Nor, as long as it
@@ -53,7 +52,6 @@ static struct table *table_create(size_t room) {
   if (table == NULL) return NULL;
   table->count = 0;
   table->room = room;
-  table->version = atomic_load(&current)->version + 1;
   return table;
 }
 
@@ -235,12 +233,9 @@ int trap_table_visit(
   return result;
 }
 
-bool trap_table_find(
-  uintptr_t address, struct trap_range *range, uint64_t *version, uint32_t *access
-) {
+bool trap_table_find(uintptr_t address, struct trap_range *range, uint32_t *access) {
   uint32_t reading = trap_read_begin(&trap_lookups);
   const struct table *table = atomic_load(&current);
-  *version = table->version;
   size_t i = first_behind(table, address);
   bool is_window = i < table->count && table->ranges[i].start <= address;
   if (is_window) {
