@@ -46,7 +46,8 @@ static bool is_misaligned(const struct trap_access *access, const struct trap_ra
   return (access->address != fault && access->address < fault && fault <= last) || last >= range->end;
 }
 
-static void perform(
+// False when the device refuses it.
+static bool perform(
   const struct trap_access *access, const struct trap_range *range, ucontext_t *context
 ) {
   uint8_t bytes[8];
@@ -56,10 +57,10 @@ static void perform(
   if (moved != access->size) {
     bool is_aligned = access->address % access->size == 0;
     trap_raise_bus_error(moved == -EINVAL && !is_aligned ? BUS_ADRALN : BUS_ADRERR, access->address, context);
-    return;
+    return false;
   }
   trap_complete(access, bytes, &context->uc_mcontext);
-  trap_finish_step(context);
+  return true;
 }
 
 // Handles a fault in a window. False when it is the program's own.
@@ -79,7 +80,7 @@ static bool handle(const struct trap_range *range, siginfo_t *info, ucontext_t *
   if (access.verdict == TRAP_PERFORM && (access.address != fault || access.is_store != is_write))
     access.verdict = TRAP_REFUSED;
   if (access.verdict == TRAP_PERFORM) {
-    perform(&access, range, context);
+    if (perform(&access, range, context)) trap_finish_step(context);
     return true;
   }
   trap_report(&access, code.bytes, code.count, (uint64_t)machine->gregs[REG_RIP], fault,

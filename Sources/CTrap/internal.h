@@ -75,7 +75,7 @@ void trap_read_drain(struct trap_readers *readers);
 void trap_read_forget(struct trap_readers *readers);
 // With the lock held, or while there is one thread: has forks wait for the lock, from the first call on.
 void trap_watch_forks(void);
-// In a handler, behind the look: whether anything has changed since `seen` was set here, or is about to. 0 is before all.
+// In a handler, behind the look: whether anything has changed since `seen` was set here, or is about to; first it is 0.
 bool trap_has_changed(uint64_t *seen);
 
 // MARK: - device.c: open files. Type-stable memory, so that a handler may take a reference to one that goes.
@@ -146,7 +146,7 @@ bool trap_table_is_empty(void);
 // ends (trap_read_end). False when there is none.
 bool trap_table_find(uintptr_t address, struct trap_range *range, uint32_t *access);
 
-// MARK: - handler.c, signals.c
+// MARK: - handler.c, signals.c, chain.c, raise.c
 
 // With the lock held: installs the handler of SIGSEGV, keeping the program's, unless it is there.
 int trap_install(void);
@@ -156,9 +156,6 @@ bool trap_handle(siginfo_t *info, ucontext_t *context);
 
 // What sigaction(SIGSEGV) is for the program while the handler is installed. -EINVAL.
 int trap_program_action(const struct sigaction *action, struct sigaction *old);
-
-// Runs the program's own handler, or its default action, for a fault that is not ours.
-void trap_chain(siginfo_t *info, ucontext_t *context);
 
 // Has the program receive SIGBUS at an address, before it executes another instruction, as from a real page.
 void trap_raise_bus_error(int code, uint64_t address, ucontext_t *context);
