@@ -14,6 +14,7 @@ enum { FAULT_WRITE = 1 << 1, FAULT_FETCH = 1 << 4 };
 struct code {
   uint8_t bytes[LONGEST_INSTRUCTION];
   size_t count;
+  bool is_hidden;  // by a breakpoint, in memory
 };
 
 // Of the page that the instruction begins in: the next one need not exist.
@@ -22,6 +23,14 @@ static struct code code_at(uint64_t address) {
   if (code.count > LONGEST_INSTRUCTION) code.count = LONGEST_INSTRUCTION;
   memcpy(code.bytes, (const void *)address, code.count);
   return code;
+}
+
+// Of an instruction that has faulted, which int3 cannot: a debugger has put a breakpoint there since. False when the
+// instruction cannot be found.
+static bool reveal(struct code *code, uint64_t address) {
+  enum { BREAKPOINT = 0xcc };
+  code->is_hidden = code->bytes[0] == BREAKPOINT;
+  return !code->is_hidden || trap_reveal(code->bytes, code->count, address);
 }
 
 static void decode(struct code *code, const mcontext_t *context, struct trap_access *access) {
@@ -69,6 +78,10 @@ static bool handle(const struct trap_range *range, siginfo_t *info, ucontext_t *
   uint64_t fault = (uint64_t)info->si_addr;
   if (!is_allowed(range, machine->gregs[REG_ERR])) return false;
   struct code code = code_at((uint64_t)machine->gregs[REG_RIP]);
+  if (!reveal(&code, (uint64_t)machine->gregs[REG_RIP])) {
+    trap_report_hidden((uint64_t)machine->gregs[REG_RIP], fault);
+    return false;
+  }
   struct trap_access access;
   decode(&code, machine, &access);
   bool is_write = (machine->gregs[REG_ERR] & FAULT_WRITE) != 0;
@@ -80,7 +93,8 @@ static bool handle(const struct trap_range *range, siginfo_t *info, ucontext_t *
   if (access.verdict == TRAP_PERFORM && (access.address != fault || access.is_store != is_write))
     access.verdict = TRAP_REFUSED;
   if (access.verdict == TRAP_PERFORM) {
-    if (perform(&access, range, context)) trap_finish_step(context);
+    // A debugger that steps over the instruction waits for us at its beginning.
+    if (perform(&access, range, context)) trap_finish_step(context, code.is_hidden && trap_is_traced());
     return true;
   }
   trap_report(&access, code.bytes, code.count, (uint64_t)machine->gregs[REG_RIP], fault,

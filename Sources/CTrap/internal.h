@@ -52,6 +52,9 @@ void trap_report(
   const struct trap_access *access, const uint8_t *code, size_t count, uint64_t instruction_pointer,
   uint64_t address, uint64_t offset);
 
+// Says that a breakpoint hides the instruction.
+void trap_report_hidden(uint64_t instruction_pointer, uint64_t address);
+
 // MARK: - readers.c: one lock for those who change something, none for those who use it in a handler.
 
 // All signals but the synchronous ones are blocked while it is held. Forks wait for it.
@@ -160,5 +163,14 @@ int trap_program_action(const struct sigaction *action, struct sigaction *old);
 // Has the program receive SIGBUS at an address, before it executes another instruction, as from a real page.
 void trap_raise_bus_error(int code, uint64_t address, ucontext_t *context);
 
-// Has a program that steps itself (TF) stop behind the instruction.
-void trap_finish_step(ucontext_t *context);
+// Has a program that steps itself (TF), or that a debugger steps, stop behind the instruction.
+void trap_finish_step(ucontext_t *context, bool is_stepped_over);
+
+// MARK: - breakpoint.c
+
+// Brings back the first byte of code, which a breakpoint (int3) hides, from the file that the code is of. False when it
+// is of none, or the file is another one by now.
+bool trap_reveal(uint8_t *code, size_t count, uint64_t address);
+
+// Whether a debugger is attached to this thread.
+bool trap_is_traced(void);

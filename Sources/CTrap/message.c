@@ -85,6 +85,11 @@ static void add_instruction(
   add(line, length == 0 ? "" : ")");
 }
 
+static void print(struct line *line) {
+  line->text[line->length++] = '\n';
+  trap_system(SYS_write, 2, (long)line->text, (long)line->length, 0, 0, 0);
+}
+
 void trap_report(
   const struct trap_access *access, const uint8_t *code, size_t count, uint64_t instruction_pointer,
   uint64_t address, uint64_t offset) {
@@ -100,8 +105,17 @@ void trap_report(
   add(&line, " (device offset ");
   add_number(&line, offset);
   add(&line, "): use a plain load or store of 1, 2, 4 or 8 bytes");
-  line.text[line.length++] = '\n';
-  trap_system(SYS_write, 2, (long)line.text, (long)line.length, 0, 0, 0);
+  print(&line);
+}
+
+void trap_report_hidden(uint64_t instruction_pointer, uint64_t address) {
+  struct line line = {.length = 0};
+  add(&line, "xive: trapped window: a breakpoint hides the instruction at ");
+  add_number(&line, instruction_pointer);
+  add(&line, ", which accesses ");
+  add_number(&line, address);
+  add(&line, " and is of no file that can be read: use a hardware breakpoint (gdb: hbreak)");
+  print(&line);
 }
 #else
 void trap_report(

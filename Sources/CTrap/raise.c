@@ -36,10 +36,10 @@ void trap_raise_bus_error(int code, uint64_t address, ucontext_t *context) {
   raise_from_instruction(SIGBUS, code, address, context);
 }
 
-void trap_finish_step(ucontext_t *context) {
+void trap_finish_step(ucontext_t *context, bool is_stepped_over) {
   enum { SINGLE_STEP = 1 << 8 };
   const greg_t *registers = context->uc_mcontext.gregs;
-  if ((registers[REG_EFL] & SINGLE_STEP) != 0)
+  if (is_stepped_over || (registers[REG_EFL] & SINGLE_STEP) != 0)
     raise_from_instruction(SIGTRAP, TRAP_TRACE, (uint64_t)registers[REG_RIP], context);
 }
 
