@@ -104,6 +104,17 @@ static bool handle(const struct trap_range *range, siginfo_t *info, ucontext_t *
   return true;
 }
 
+// The dynamic linker binds a function at its first call, with a lock and 3 KiB of stack: not in a handler.
+void trap_prepare(void) {
+  static const uint8_t store[32] = {0x64, 0x8c, 0x5c, 0xcf, 0x08};  // mov fs:[rdi+rcx*8+8], ds
+  mcontext_t context = {0};
+  context.gregs[REG_RIP] = (greg_t)store;
+  struct code code = code_at((uint64_t)store);
+  struct trap_access access;
+  decode(&code, &context, &access);
+  trap_report_prepare();
+}
+
 // What had been changed when this thread last missed a window.
 static TRAP_THREAD uint64_t seen_changes;
 

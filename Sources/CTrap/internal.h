@@ -52,6 +52,9 @@ void trap_report(
   const struct trap_access *access, const uint8_t *code, size_t count, uint64_t instruction_pointer,
   uint64_t address, uint64_t offset);
 
+// Before the first report: what functions of other libraries need at their first call is not had in a handler.
+void trap_report_prepare(void);
+
 // Says that a breakpoint hides the instruction.
 void trap_report_hidden(uint64_t instruction_pointer, uint64_t address);
 
@@ -153,6 +156,9 @@ bool trap_table_find(uintptr_t address, struct trap_range *range, uint32_t *acce
 
 // With the lock held: installs the handler of SIGSEGV, keeping the program's, unless it is there.
 int trap_install(void);
+
+// With the lock held: has what handlers call ready.
+void trap_prepare(void);
 
 // Handles a fault of a window. False when it is not ours.
 bool trap_handle(siginfo_t *info, ucontext_t *context);

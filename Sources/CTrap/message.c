@@ -33,7 +33,7 @@ static void add_number(struct line *line, uint64_t value) {
 static ZydisFormatter formatter;
 static atomic_bool has_formatter;
 
-// Made once, for stacks of signals are small. Threads that come at the same time all write the same.
+// Made once, for stacks of signals are small.
 static __attribute__((noinline)) void make_formatter(void) {
   ZydisFormatter made;
   ZydisFormatterInit(&made, ZYDIS_FORMATTER_STYLE_INTEL);
@@ -83,6 +83,12 @@ static void add_instruction(
     add_digits(line, code[i], 2);
   }
   add(line, length == 0 ? "" : ")");
+}
+
+void trap_report_prepare(void) {
+  static const uint8_t locked[] = {0xf0, 0x48, 0x83, 0x44, 0xcf, 0x08, 0x01};  // lock add qword ptr [rdi+rcx*8+8], 1
+  struct line line = {.length = 0};
+  add_instruction(&line, locked, sizeof locked, 0);
 }
 
 static void print(struct line *line) {

@@ -69,6 +69,7 @@ int trap_install(void) {
   set_program_action(&theirs);
   if (!is_installed) {
     beneath = theirs;
+    trap_prepare();
     trap_watch_forks();
     is_installed = true;
   }
