@@ -130,7 +130,7 @@ static enum trap_verdict describe_load(
   struct trap_access *access) {
   bool is_first = instruction->memory_index == 0;
   const ZydisDecodedOperand *target = is_comparison(operation) ? NULL : &instruction->operands[0];
-  // To memory it would be a load and a store.
+  // To memory it would be a load and a store; imul of one operand writes two registers.
   if (target != NULL && is_first) return TRAP_REFUSED;
   // Of three operands the last is the immediate; of two, one is memory.
   bool has_three = instruction->head.operand_count_visible == 3;
@@ -234,8 +234,6 @@ static enum trap_verdict judge(
   if (head->mnemonic == ZYDIS_MNEMONIC_XCHG || (head->attributes & ZYDIS_ATTRIB_HAS_LOCK))
     return TRAP_BUS_ERROR;
   if (is_repeated(head) || head->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return TRAP_REFUSED;
-  // imul with one operand, which writes two registers.
-  if (head->operand_count_visible < 2) return TRAP_REFUSED;
   return describe(instruction, context, access);
 }
 

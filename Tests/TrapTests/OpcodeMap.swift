@@ -33,14 +33,16 @@ struct OpcodeMap {
       [], [0x66], [0xf2], [0xf3], [0x48], [0x66, 0x48], [0xf0], [0xf0, 0x66], [0xf2, 0xf0],
     ]
     let maps: [[UInt8]] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]]
-    // A REX prefix is no opcode: what is behind it would be one.
-    return prefixes.flatMap { prefix in
-      maps.flatMap { map in
-        (UInt8.min...UInt8.max).filter { !map.isEmpty || $0 >> 4 != 4 }.flatMap { opcode in
-          operands.map { prefix + map + [opcode] + $0 }
-        }
-      }
+    return prefixes.flatMap { prefix in maps.flatMap { all(prefix + $0, isFirst: $0.isEmpty) } }
+  }
+
+  /// A map with all of its opcodes; in the first one, lock and what would be a REX prefix are none.
+  private static func all(_ head: [UInt8], isFirst: Bool) -> [[UInt8]] {
+    var result: [[UInt8]] = []
+    for opcode in UInt8.min...UInt8.max where !isFirst || (opcode >> 4 != 4 && opcode != 0xf0) {
+      result += operands.map { head + [opcode] + $0 }
     }
+    return result
   }
 
   /// VEX and EVEX, of all maps, operand widths and prefixes that are part of the opcode.

@@ -14,5 +14,6 @@ int main(void) {
     putchar("PBRT"[access.verdict]);
     if (number % LINE == 0) putchar('\n');
   }
+  putchar('\n');
   return 0;
 }
