@@ -18,7 +18,7 @@ struct MailboxTests {
   func performs(slot: Int) throws {
     let kernel = try KernelSide()
     let box = try kernel.addMailbox(of: Self.writer)
-    box.post(slot, at: 0x1122_3344_5566_7788)
+    box.post(slot, at: 0x4122_3344_5566_7788)
     #expect(kernel.serve())
     // Beyond the end of the file: the kernel has a say in that.
     #expect(box[slot] == .returned && kernel.device.calls().isEmpty)
@@ -97,7 +97,9 @@ struct MailboxTests {
     #expect(state(at: 0x2000) == .returned && state(at: 0x2ff8) == .returned)
     // One that only reaches into it, too; its neighbours are not it, nor the same page of another region.
     #expect(state(at: 0x1ffc) == .returned)
-    for offset in [0x1ff8, 0x3000, 0x100_0000_2000] as [UInt64] { #expect(state(at: offset) == .done) }
+    for offset in [0x1ff8, 0x3000, 0x100_0000_2000] as [UInt64] {
+      #expect(state(at: offset) == .done)
+    }
     // A page that there is not is in no cache.
     _ = kernel.handle(Message.read(at: 0x5000, 4_096, isExact: false).bytes)
     #expect(state(at: 0x5000) == .done)

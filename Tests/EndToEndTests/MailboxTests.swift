@@ -3,7 +3,8 @@ import SystemCalls
 import Testing
 import XIVETestSupport
 
-@Suite("Mailboxes of a served device", .enabled(if: Requirement.canMount), .hangGuard)
+@Suite(
+  "Mailboxes of a served device", .enabled(if: Requirement.canMount), .serialized, .hangGuard)
 struct MailboxTests {
   /// The server looks for posts only where the client can run beside it.
   private static let hasProcessors = Requirement.check(

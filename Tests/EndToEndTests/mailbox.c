@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
-enum { page_size = 4096, quiet_source = 40 };
+enum { page_size = 4096, quiet_source = 40, rounds = 5000 };
 
 static const char *device_path;
 static pid_t server;
@@ -222,7 +222,7 @@ static void *set_pq(void *argument) {
   struct task *task = argument;
   uint64_t before = XIVE_PQ_OFF;
   uint64_t random = task->lisn;
-  for (int i = 0; i < 20000; i++) {
+  for (int i = 0; i < rounds; i++) {
     random = random * 6364136223846793005u + 1442695040888963407u;
     uint64_t pq = random >> 62, found;
     uint64_t offset = management(task->lisn) + XIVE_ESB_SET_PQ_00 + pq * XIVE_ESB_SET_PQ_STEP;
@@ -252,7 +252,7 @@ static void test_threads(void) {
   for (int i = 0; i < count; i++) pthread_join(tasks[i].thread, NULL), sum += tasks[i].mailed;
   for (int i = 0; i < (int)XIVE_MAILBOX_SLOTS; i++)
     expect(path->page->slots[i].state == XIVE_SLOT_FREE, "slot %d is lost", i);
-  printf("%u of %d by mail\n", sum, count * 20000);
+  printf("%u of %d by mail\n", sum, count * rounds);
 }
 
 // MARK: - Processes

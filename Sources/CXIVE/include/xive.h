@@ -344,7 +344,7 @@ struct xive_mailbox {
 };
 XIVE_ASSERT_SIZE(struct xive_mailbox, 16);
 
-/// Hands a mailbox over. EINVAL another version or size, a flag, no memfd, one that can shrink or that is too small;
+/// Hands a mailbox over. EINVAL another version, a flag, no memfd, one that can shrink or that is too small;
 /// EBADF `fd` is not open; EPERM the server may not take it; ENOMEM XIVE_MAX_MAILBOXES.
 #define XIVE_MAILBOX _IOW('X', 3, struct xive_mailbox)
 
