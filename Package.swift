@@ -140,6 +140,15 @@ let package = Package(
       name: "TestConsumer", dependencies: ["CXIVE"], path: "Tests/TestConsumer",
       cSettings: [.define("_GNU_SOURCE")]),
     .executableTarget(
+      name: "TrapLife", dependencies: ["CTrap", "CXIVE"], path: "Tests/TrapLife",
+      // For the C++ compiler of the system, which a test calls itself.
+      exclude: ["living_throw.cc"],
+      cSettings: [.define("_GNU_SOURCE"), .headerSearchPath("../../Sources/CTrap")]),
+    .executableTarget(
+      name: "TrapProgram",
+      dependencies: ["SystemCalls", "XIVEClient", "XIVEModel"], path: "Tests/TrapProgram",
+      swiftSettings: strict),
+    .executableTarget(
       name: "StuckServer",
       dependencies: [
         "DeviceFile", "PagedDevice", "SystemCalls", .product(name: "Logging", package: "swift-log"),
@@ -215,6 +224,10 @@ let package = Package(
       name: "TrapTests", dependencies: ["SystemCalls", "XIVETestSupport"],
       // C that the tests compile themselves.
       exclude: ["Programs"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TrapLifeTests",
+      dependencies: ["xive", "TrapLife", "TrapProgram", "SystemCalls", "XIVETestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "DoorbellTests", dependencies: ["doorbell", "TestConsumer", "XIVETestSupport"],
