@@ -70,21 +70,10 @@ final class Mailboxes: @unchecked Sendable {
     return true
   }
 
-  /// Performs what is posted, in a few rounds.
+  /// Performs what is posted: in each mailbox, each slot once.
   /// - Returns: whether anything was.
   func serve(by worker: Worker) -> Bool {
     if version.load(ordering: .acquiring) != watchedVersion { refresh() }
-    guard !watched.isEmpty else { return false }
-    var hasServed = false
-    for _ in 0..<Self.roundCount where serveRound(by: worker) { hasServed = true }
-    return hasServed
-  }
-
-  /// Rounds between two looks for a request, each of which takes as long as many rounds.
-  private static let roundCount = 8
-
-  /// Performs what is posted: in each mailbox, each slot once.
-  private func serveRound(by worker: Worker) -> Bool {
     var hasServed = false
     for mailbox in watched {
       let posted = mailbox.take()
