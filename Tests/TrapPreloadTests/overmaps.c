@@ -185,12 +185,38 @@ static void at_the_limit(void) {
   EXPECT(munmap(window, 8 * PAIR) == 0 && munmap(memory, 4 * PAIR) == 0);
 }
 
+// Fills what is free above, until the next page that the kernel places would come to lie in [start, end).
+static void fill_up_to(const uint8_t *start, const uint8_t *end) {
+  for (int i = 0; i < 100000; i++) {
+    uint8_t *page = (uint8_t *)syscall(SYS_mmap, NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page < start || page >= end) continue;
+    EXPECT(syscall(SYS_munmap, page, PAGE) == 0);
+    return;
+  }
+  EXPECT(false);
+}
+
+// What the first window of a process brings along does not lie in a hole of the program's either.
+static void first_window(void) {
+  uint8_t *place = mapped(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT(munmap(place + 32 * PAGE, 16 * PAGE) == 0);
+  fill_up_to(place, place + 64 * PAGE);
+  map_sources(place, 2, 1, MAP_FIXED);
+  EXPECT(munmap(place + 32 * PAGE, 16 * PAGE) == 0);
+  EXPECT_WINDOW(place, 2);
+  EXPECT(munmap(place, 64 * PAGE) == 0);
+}
+
 // A hole between windows may be anybody's: nothing of the library may lie there when the whole is unmapped.
 static void holes(void) {
   uint8_t *window = map_sources(NULL, 0, 32, 0);
-  for (int i = 1; i < 32; i += 2) EXPECT(munmap(window + i * PAIR, PAIR) == 0);
   uint8_t *other = map_sources(NULL, 40, 2, 0);
-  EXPECT(other + 2 * PAIR <= window || other >= window + 32 * PAIR);
+  for (int i = 1; i < 32; i += 2) EXPECT(munmap(window + i * PAIR, PAIR) == 0);
+  // What each change gives back above is filled again: all there is would lie in the holes in the end.
+  for (int i = 0; i < 8; i++) {
+    fill_up_to(window, window + 32 * PAIR);
+    EXPECT(mprotect(window, PAIR, i % 2 == 0 ? PROT_READ : PROT_READ | PROT_WRITE) == 0);
+  }
   EXPECT(munmap(window, 32 * PAIR) == 0);
   EXPECT_WINDOWS(other, 40, 2);
   EXPECT(munmap(other, 2 * PAIR) == 0);
@@ -237,6 +263,7 @@ int main(int count, char **values) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   open_device(values[1]);
   catch_faults();
+  first_window();
   holes();
   at_the_limit();
   children();
