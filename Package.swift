@@ -137,7 +137,7 @@ let package = Package(
 
     // Tests.
     .executableTarget(
-      name: "TestConsumer", dependencies: ["CXIVE"], path: "Tests/TestConsumer",
+      name: "TestConsumer", dependencies: ["CTrap", "CXIVE"], path: "Tests/TestConsumer",
       cSettings: [.define("_GNU_SOURCE")]),
     .executableTarget(
       name: "TrapLife", dependencies: ["CTrap", "CXIVE"], path: "Tests/TrapLife",

@@ -55,7 +55,8 @@ struct mapping {
   uint8_t *base;  // NULL: free
   uint64_t length;
   uint64_t file_offset;
-  unsigned descriptor;
+  unsigned descriptor;  // not known of a trapped window
+  bool is_trapped;
 };
 bool parse_descriptor(const char *text, int *descriptor);
 int descriptor_in_slot(unsigned slot);  // -1 when closed
@@ -65,6 +66,8 @@ struct mapping *parse_mapping(const char *text);
 // Parses `M OFFSET LENGTH` and refuses what lies outside M: it could be this program's own memory.
 struct mapping *parse_range(char **texts, uint64_t *offset, uint64_t *length);
 bool contains(const struct mapping *mapping, uint64_t offset, uint64_t length);
+// Takes a trapped window; false when the slot is taken.
+bool keep_window(unsigned slot, void *base, uint64_t length, uint64_t file_offset);
 
 // accesses.c: loads and stores that may fault
 struct fault {
@@ -95,6 +98,7 @@ command_handler do_irqfd, do_connect, do_line, do_message, do_register;
 command_handler do_traffic_start, do_traffic_halt, do_traffic_transfer, do_traffic_connect, do_traffic_late,
   do_traffic_join, do_traffic_end;
 command_handler do_chaos, do_fuzz;
+command_handler do_trap, do_contend;
 command_handler do_threads, do_hammer, do_burst, do_storm;
 
 #endif

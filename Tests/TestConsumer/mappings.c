@@ -1,6 +1,7 @@
 // Mappings: made, moved, protected, advised, dropped.
 #include "consumer.h"
 
+#include <ctrap.h>
 #include <fcntl.h>
 #include <strings.h>
 #include <sys/mman.h>
@@ -84,8 +85,21 @@ bool do_map(int count, char **arguments) {
   void *base = mmap(wanted, numbers[1], protection, flags, descriptor, (off_t)numbers[0]);
   if (base == MAP_FAILED) return answer_result(-1);
   mappings[slot] =
-    (struct mapping){base, round_to_page(numbers[1]), numbers[0], descriptor_slot};
+    (struct mapping){base, round_to_page(numbers[1]), numbers[0], descriptor_slot, false};
   return answer_result(0);
+}
+
+bool keep_window(unsigned slot, void *base, uint64_t length, uint64_t file_offset) {
+  if (mappings[slot].base) return refuse("mapping %u exists", slot);
+  mappings[slot] = (struct mapping){base, round_to_page(length), file_offset, 0, true};
+  return true;
+}
+
+static int unmap(const struct mapping *mapping, uint8_t *base, uint64_t length) {
+  if (!mapping->is_trapped) return munmap(base, length);
+  int result = ctrap_unmap(base, length);
+  errno = -result;
+  return result < 0 ? -1 : 0;
 }
 
 bool do_unmap(int count, char **arguments) {
@@ -94,7 +108,7 @@ bool do_unmap(int count, char **arguments) {
   uint64_t offset = 0, length = mapping->length;
   if (count == 3 && !parse_range(arguments, &offset, &length)) return false;
   uint8_t *base = mapping->base + offset;
-  int result = munmap(base, length);
+  int result = unmap(mapping, base, length);
   if (result == 0) forget_inside(base, round_to_page(length), NULL);
   return answer_result(result);
 }

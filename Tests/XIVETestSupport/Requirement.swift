@@ -51,6 +51,15 @@ public enum Requirement {
     return !isSanitized
   }
 
+  /// Whether touches of device files can trap.
+  public static var canTrap: Bool {
+    #if arch(x86_64)
+    true
+    #else
+    check(false, "trapped windows need an x86-64 processor")
+    #endif
+  }
+
   /// Reads a variable of the environment.
   /// - Parameter name: its name.
   /// - Returns: its value, or nil.
