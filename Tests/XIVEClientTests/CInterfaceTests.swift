@@ -153,10 +153,18 @@ struct CInterfaceTests {
 
   @Test(
     "A trapped window operates on what it shows and nothing else: plugged in one step, no stray touch after the answer",
-    .enabled(if: Compiler.canLink && fewMappings))
+    .enabled(if: Compiler.canLink && Requirement.canTrap && fewMappings))
   func trapped() throws {
     let options = ["--sources", "128", "--create", "0-63", "--phb", "0:64", "--phb", "1:60:4"]
     try expectContent(Compiler.all[0], "trapped.c", options, #_sourceLocation)
+  }
+
+  @Test(
+    "Each thread's trapped TIMA window acts on its own vCPU: views, sizes, and no interrupt lost or taken by another",
+    .enabled(if: Compiler.canLink && Requirement.canTrap))
+  func vcpus() throws {
+    let options = ["--sources", "64", "--create", "0-63", "--max-vcpus", "4"]
+    try expectContent(Compiler.all[0], "vcpus.c", options, #_sourceLocation)
   }
 
   /// Whether a program can reach the limit of mappings in little time.
