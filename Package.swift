@@ -37,7 +37,7 @@ let package = Package(
     // Instructions that touch a trapped window; decoded by libzydis.
     .target(name: "CTrap", dependencies: ["CXIVE"], linkerSettings: [.linkedLibrary("Zydis")]),
     .target(
-      name: "CHarness", dependencies: ["CXIVE"], cSettings: [.define("_GNU_SOURCE")]),
+      name: "CHarness", dependencies: ["CTrap", "CXIVE"], cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CBench", cSettings: [.define("_GNU_SOURCE")]),
     .systemLibrary(name: "CFuse3", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),

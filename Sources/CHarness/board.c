@@ -40,8 +40,10 @@ int charness_board_create(int fd, const struct charness_shape *shape, struct cha
   int result = map_board(fd, start.byte_count, board);
   if (result < 0) return result;
   memcpy(*board, &start, sizeof start);
-  for (uint32_t page = 0; page < shape->pages; page++)
+  for (uint32_t page = 0; page < shape->pages; page++) {
     charness_page_at(*board, page)->device_offset = CHARNESS_ANY_OFFSET;
+    charness_page_at(*board, page)->answers = CHARNESS_ANY_ANSWER;
+  }
   return 0;
 }
 

@@ -32,7 +32,8 @@ static void fault(int number, siginfo_t *info, void *context) {
   struct guard *guard = &this_thread;
   const uintptr_t address = (uintptr_t)info->si_addr;
   // A code above 0 comes from the kernel: a signal that was sent carries no address.
-  if (info->si_code <= 0 || address < guard->start || address >= guard->end) {
+  if (info->si_code <= 0 || address < guard->start || address >= guard->end ||
+      (guard->is_for_bus && number != SIGBUS)) {
     pass_on(number, info, context);
     return;
   }
@@ -67,6 +68,13 @@ struct guard *guard_page(const volatile void *page) {
   struct guard *guard = &this_thread;
   guard->start = (uintptr_t)page;
   guard->end = (uintptr_t)page + CHARNESS_PAGE_SIZE;
+  guard->is_for_bus = false;
+  return guard;
+}
+
+struct guard *guard_bus(const volatile void *page) {
+  struct guard *guard = guard_page(page);
+  guard->is_for_bus = true;
   return guard;
 }
 

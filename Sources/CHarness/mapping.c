@@ -42,7 +42,8 @@ int charness_map(
 }
 
 void charness_unmap(struct charness_mapping *mapping) {
-  munmap(mapping->base, mapping->length);
+  if (mapping->trapped) unmap_trapped(mapping);
+  else munmap(mapping->base, mapping->length);
   mapping->base = NULL;
 }
 
@@ -60,6 +61,7 @@ int charness_split(
   if (mapping->layout != CHARNESS_WINDOW || length == 0 || offset > mapping->length ||
       length > mapping->length - offset || (offset | length) % CHARNESS_PAGE_SIZE != 0)
     return -EINVAL;
+  if (mapping->trapped) return show_trapped(mapping, offset, board->window_offset + offset, length);
   if (reserve(length, mapping->base + offset) == MAP_FAILED) return -errno;
   return place(mapping, board, mapping->base + offset, offset, length);
 }

@@ -61,6 +61,12 @@ void charness_expect(
   atomic_store_explicit(&entry->presence, ((before >> 2) + 1) << 2 | presence, memory_order_release);
 }
 
+void charness_expect_answers(struct charness_board *board, uint32_t page, uint32_t answers) {
+  struct charness_page *entry = charness_page_at(board, page);
+  uint64_t before = atomic_load_explicit(&entry->answers, memory_order_relaxed);
+  atomic_store_explicit(&entry->answers, ((before >> 8) + 1) << 8 | answers, memory_order_release);
+}
+
 void charness_order(struct charness_board *board, enum charness_command command) {
   atomic_store_explicit(&board->command, command, memory_order_release);
   syscall(SYS_futex, &board->command, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);

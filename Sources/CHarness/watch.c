@@ -27,15 +27,20 @@ static uint64_t now(void) {
 static void report(
   const struct look *look, enum charness_kind kind, const struct charness_sight *expected
 ) {
-  struct charness_slot *slot = look->slot;
-  count(slot, CHARNESS_STALE_COUNT + (kind - CHARNESS_STALE));
-  if (atomic_load_explicit(&slot->first_kind, memory_order_relaxed) != 0) return;
-  slot->first = (struct charness_violation){
+  struct charness_violation violation = {
     .kind = kind, .page = look->page_number, .slot = look->slot_number, .floor = look->floor,
-    .nanoseconds = now(), .seen = look->seen};
-  if (expected) slot->first.expected = *expected;
+    .seen = look->seen};
+  if (expected) violation.expected = *expected;
+  keep_violation(look->slot, &violation);
+}
+
+void keep_violation(struct charness_slot *slot, const struct charness_violation *violation) {
+  count(slot, CHARNESS_STALE_COUNT + (violation->kind - CHARNESS_STALE));
+  if (atomic_load_explicit(&slot->first_kind, memory_order_relaxed) != 0) return;
+  slot->first = *violation;
+  slot->first.nanoseconds = now();
   // Release: whoever sees the kind sees the record.
-  atomic_store_explicit(&slot->first_kind, kind, memory_order_release);
+  atomic_store_explicit(&slot->first_kind, violation->kind, memory_order_release);
 }
 
 // MARK: - Touching
@@ -148,9 +153,17 @@ static void judge_page(const struct look *look, uint64_t newest, uint64_t presen
 
 // MARK: - Rounds
 
-static void watch_page(
-  struct look *look, const struct charness_mapping *mapping, bool stores
-) {
+struct watch {
+  struct look look;
+  const struct charness_mapping *mapping;
+  bool stores;
+};
+
+static void watch_page(uint32_t page_number, void *argument) {
+  struct watch *watch = argument;
+  struct look *look = &watch->look;
+  const struct charness_mapping *mapping = watch->mapping;
+  look->page_number = page_number;
   struct charness_page *page = charness_page_at(look->board, look->page_number);
   uint8_t *address = charness_address(mapping, look->board, look->page_number);
   uint64_t newest = 0;
@@ -167,10 +180,30 @@ static void watch_page(
     return;
   }
   judge_page(look, newest, after);
-  if (!stores || !page->stores) return;
+  if (!watch->stores || !page->stores) return;
   signal_number = store(address, page->store_at, page->store_value);
   if (signal_number == 0) count(look->slot, CHARNESS_STORES);
   else count(look->slot, signal_number == SIGBUS ? CHARNESS_FAULTS : CHARNESS_GAPS);
+}
+
+int run_rounds(
+  struct charness_board *board, const struct charness_watch_options *options,
+  void (*look)(uint32_t page, void *argument), void *argument
+) {
+  int result = slot_begin(board, options);
+  if (result < 0) return result;
+  result = guard_begin();
+  for (uint64_t round = 0; result == 0 && (options->rounds == 0 || round < options->rounds);
+       round++) {
+    if (!slot_may_run(board)) break;
+    uint64_t epoch = atomic_load_explicit(&board->epoch, memory_order_acquire);
+    for (uint32_t page = 0; page < options->page_count; page++)
+      look(options->first_page + page, argument);
+    end_round(charness_slot_at(board, options->slot), epoch);
+  }
+  if (result == 0) guard_end();
+  slot_end(board, options->slot);
+  return result;
 }
 
 int charness_watch(
@@ -179,24 +212,10 @@ int charness_watch(
 ) {
   const bool stores = options->flags & CHARNESS_STORE;
   if (stores && !mapping->writable) return -EACCES;
-  int result = slot_begin(board, options);
-  if (result < 0) return result;
-  result = guard_begin();
-  struct look look = {
-    .board = board, .slot = charness_slot_at(board, options->slot), .slot_number = options->slot};
-  for (uint64_t round = 0; result == 0 && (options->rounds == 0 || round < options->rounds);
-       round++) {
-    if (!slot_may_run(board)) break;
-    uint64_t epoch = atomic_load_explicit(&board->epoch, memory_order_acquire);
-    for (uint32_t page = 0; page < options->page_count; page++) {
-      look.page_number = options->first_page + page;
-      watch_page(&look, mapping, stores);
-    }
-    end_round(look.slot, epoch);
-  }
-  if (result == 0) guard_end();
-  slot_end(board, options->slot);
-  return result;
+  struct watch watch = {
+    .look = {.board = board, .slot = charness_slot_at(board, options->slot), .slot_number = options->slot},
+    .mapping = mapping, .stores = stores};
+  return run_rounds(board, options, watch_page, &watch);
 }
 
 int charness_load(

@@ -115,11 +115,39 @@ final class Board {
     }
   }
 
+  /// Says what a load of PQ through a trapped window answers in an owner's management pages.
+  /// - Parameters:
+  ///   - owner: whose pages.
+  ///   - answer: that it is; nil: while an operation runs, any is right.
+  func expect(_ owner: WatchedPage.Owner, _ answer: Answer?) {
+    let bits: UInt32 =
+      switch answer {
+      case nil: CHARNESS_ANY_ANSWER.rawValue
+      case .nobody?: CHARNESS_ALL_ONES.rawValue
+      case .state(let pq)?: UInt32(1) << UInt32(pq.rawValue)
+      }
+    for index in indices[owner] ?? [] { unsafe charness_expect_answers(board, index, bits) }
+  }
+
+  /// An answer to a load of PQ.
+  enum Answer: Hashable {
+    /// All ones: nobody serves the page, or a PHB that is fenced.
+    case nobody
+    case state(PQ)
+  }
+
   /// Lets storing watchers store where it has no effect: the place in a management page where PQ is shown. Such a
   /// store makes the page dirty, so that a zap has to write it back, and the device drops it.
   func allowStores() throws(Errno) {
     for (index, page) in pages.enumerated() where page.half == .management {
       try valueOrErrno(unsafe charness_set_store(board, UInt32(index), 0xbf8, 0xa5a5))
+    }
+  }
+
+  /// Lets storing watchers trigger.
+  func allowTriggers() throws(Errno) {
+    for (index, page) in pages.enumerated() where page.half == .trigger {
+      try valueOrErrno(unsafe charness_set_store(board, UInt32(index), 0, 0))
     }
   }
 
@@ -159,8 +187,8 @@ final class Board {
     if result != 0 { throw .silent("a watcher, in \(milliseconds) ms") }
   }
 
-  /// Signatures that all watchers have read.
-  var reads: UInt64 { unsafe charness_sum(board, CHARNESS_READS) }
+  /// Signatures that all watchers have read, and answers that they got.
+  var reads: UInt64 { sum(CHARNESS_READS) + sum(CHARNESS_LOADS) }
 
   /// A counter over all watchers.
   func sum(_ counter: charness_counter) -> UInt64 { unsafe charness_sum(board, counter) }
@@ -190,10 +218,24 @@ final class Board {
       return .unexpected(place, expected: "a page", seen: "SIGBUS")
     case CHARNESS_UNEXPECTED_PAGE.rawValue:
       return .stale("\(place): saw \(seen) after it had gone")
+    case CHARNESS_WRONG_ANSWER.rawValue:
+      let (seen, right) = (violation.seen.generation, violation.expected.generation)
+      return .stale(
+        "\(place), trapped: answered \(Self.answers(seen)), "
+          + "but who serves it has \(Self.answers(right))")
     case CHARNESS_UNSIGNED.rawValue:
       return .unexpected(place, expected: "a signature", seen: "none")
     default: return .unexpected(place, expected: expected, seen: seen)
     }
+  }
+
+  /// Answers to a load of PQ in words, from their bits.
+  private static func answers(_ bits: UInt64) -> String {
+    if bits == 0 { return "what is no PQ" }
+    let states = PQ.allCases.filter { bits >> $0.rawValue & 1 != 0 }.map { "PQ \($0)" }
+    let ones = bits & UInt64(CHARNESS_ALL_ONES.rawValue) == 0 ? [] : ["all ones"]
+    let bus = bits & UInt64(CHARNESS_BUS_ERROR.rawValue) == 0 ? [] : ["SIGBUS"]
+    return (states + ones + bus).joined(separator: " or ")
   }
 
   private static func text(_ sight: charness_sight) -> String {

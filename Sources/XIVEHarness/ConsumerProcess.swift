@@ -7,8 +7,14 @@ public struct ConsumerPlan: Hashable, Sendable {
   public var threads = 0
   /// Whether it maps each page by itself rather than one window.
   public var isPerPage = false
+  /// What its touches are.
+  public var access = ConsumerAccess.mapped
   /// Whether it stores to the pages that allow it.
   public var stores = false
+  /// Whether it triggers, through trapped windows whatever its access is; trigger pages alone may be watched then.
+  public var triggers = false {
+    didSet { if triggers { (access, stores) = (.trapped, true) } }
+  }
   /// Whether it asks for huge pages, which has the kernel fill whole ranges at one touch.
   public var wantsHugePages = false
   /// Whether its watcher is a KVM guest, and the device offset of the trigger page that its ioeventfd stands for.
@@ -18,7 +24,8 @@ public struct ConsumerPlan: Hashable, Sendable {
   public init() {}
 
   var words: [String] {
-    ["--threads", "\(threads)"] + (isPerPage ? ["--per-page"] : []) + (stores ? ["--store"] : [])
+    ["--threads", "\(threads)", "--access", access.rawValue]
+      + (isPerPage ? ["--per-page"] : []) + (stores ? ["--store"] : [])
       + (wantsHugePages ? ["--huge-pages"] : [])
       + (guestTriggers.map { ["--guest", "\($0)"] } ?? [])
   }

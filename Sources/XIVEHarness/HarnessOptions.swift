@@ -22,6 +22,8 @@ public struct HarnessOptions: Hashable, Sendable {
   public var threads = 2
   /// Seconds that the cycles of each scenario go on; nil: until they are done.
   public var seconds: Int?
+  /// What a touch of the consumers' pages is; guests' are mapped.
+  public var access = ConsumerAccess.mapped
   /// A mistake that served devices make on purpose.
   public var sabotage: Sabotage?
 
@@ -49,6 +51,7 @@ public struct HarnessOptions: Hashable, Sendable {
     if let cycles { words.append("--cycles \(cycles)") }
     if consumers != usual.consumers { words.append("--consumers \(consumers)") }
     if threads != usual.threads { words.append("--threads \(threads)") }
+    if access != usual.access { words.append("--access \(access.rawValue)") }
     if let seconds { words.append("--duration \(seconds)") }
     if patience != usual.patience { words.append("--patience \(patience)") }
     if let traceDirectory { words.append("--trace \(traceDirectory)") }

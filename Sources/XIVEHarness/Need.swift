@@ -10,6 +10,8 @@ public enum Need: String, Hashable, Sendable, CaseIterable {
   case kvm
   /// QEMU for x86-64 is installed.
   case qemu
+  /// Touches can trap: on x86-64.
+  case trappedWindows = "trapped-windows"
 
   /// What is missing and how to get it; nil where the machine has it.
   public var whatIsMissing: String? {
@@ -19,6 +21,12 @@ public enum Need: String, Hashable, Sendable, CaseIterable {
         ? nil : "/dev/fuse cannot be opened: run as root with fuse loaded"
     case .kvm:
       unsafe charness_guest_unavailable().map { unsafe String(cString: $0) }
+    case .trappedWindows:
+      #if arch(x86_64)
+      nil
+      #else
+      "trapped windows need an x86-64 processor"
+      #endif
     case .qemu:
       Program.find("qemu-system-x86_64") == nil
         ? "qemu-system-x86_64 is not installed: apt-get install qemu-system-x86" : nil

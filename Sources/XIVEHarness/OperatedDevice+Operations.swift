@@ -35,6 +35,17 @@ extension OperatedDevice {
     try change(run.lisns, to: next) { device throws(XIVEClientError) in
       try device.map(run, prefault: prefault)
     }
+    if isTrapped { try tellApart(run) }
+  }
+
+  /// Gives neighbouring interrupts of a run other states than each other's and than the sources' own, which are off: by
+  /// its state alone a trapped window tells whose page it has.
+  private func tellApart(_ run: PassthroughRun) throws {
+    let states = [PQ.reset, .pending, .queued]
+    let first = Int.random(in: 0..<states.count, using: &stage.random)
+    for (index, (lisn, _)) in run.pairs.enumerated() {
+      try setPQ(of: lisn, to: states[(first + index) % states.count])
+    }
   }
 
   /// Unmaps a run.
@@ -52,43 +63,57 @@ extension OperatedDevice {
   /// Does what the physical device does.
   func perform(_ operation: HardwareOperation, _ target: PassthroughTarget) throws {
     stage.note("\(operation) PHB \(target.phb.rawValue) irq \(target.irq.rawValue)")
-    try descriptor.perform(operation, phb: target.phb, irq: target.irq)
-    model.perform(operation, target)
+    let isWhole = operation == .fence || operation == .unfence
+    let sources = isWhole ? model.sources(servedBy: target.phb) : []
+    let owners = sources.map { WatchedPage.Owner.source($0) } + watchedPages(of: target.phb)
+    try operate(on: isWhole ? owners : self.owners(of: target)) {
+      try descriptor.perform(operation, phb: target.phb, irq: target.irq)
+      model.perform(operation, target)
+    }
   }
 
   /// Triggers a source as its guest does, by an exact store.
   func trigger(_ lisn: LISN) throws {
     stage.note("trigger LISN \(lisn)")
-    try descriptor.trigger(lisn)
-    model.trigger(lisn)
+    try operate(on: owners(of: lisn)) {
+      try descriptor.trigger(lisn)
+      model.trigger(lisn)
+    }
   }
 
   /// Ends an interrupt as its guest does, by an exact load, whose value must be right.
   func endOfInterrupt(_ lisn: LISN) throws {
     stage.note("end LISN \(lisn)")
-    let forwards = try descriptor.endOfInterrupt(lisn)
-    // All ones is not 1: nobody hears of an EOI on a fenced page.
-    try stage.expect(
-      "EOI of LISN \(lisn) forwards an event", model.endOfInterrupt(lisn) ?? false, forwards)
+    try operate(on: owners(of: lisn)) {
+      let forwards = try descriptor.endOfInterrupt(lisn)
+      // All ones is not 1: nobody hears of an EOI on a fenced page.
+      try stage.expect(
+        "EOI of LISN \(lisn) forwards an event", model.endOfInterrupt(lisn) ?? false, forwards)
+    }
   }
 
   /// Sets PQ as a guest does; the value before must be right.
   func setPQ(of lisn: LISN, to pq: PQ) throws {
     stage.note("set PQ of LISN \(lisn) to \(pq)")
-    let old = try descriptor.setPQ(of: lisn, to: pq)
-    try stage.expect("PQ of LISN \(lisn) before it was set", Shown(model.pq(of: lisn)), Shown(old))
-    model.setPQ(of: lisn, to: pq)
+    try operate(on: owners(of: lisn)) {
+      let old = try descriptor.setPQ(of: lisn, to: pq)
+      try stage.expect(
+        "PQ of LISN \(lisn) before it was set", Shown(model.pq(of: lisn)), Shown(old))
+      model.setPQ(of: lisn, to: pq)
+    }
   }
 
   /// Sets PQ of a PHB's interrupt as the host does, by its own page; the value before must be right.
   func setPQ(of target: PassthroughTarget, to pq: PQ) throws {
     let page = map.offset(of: .phb(target.phb, target.irq))
-    let old = try descriptor.device.load(at: page + 0xc00 + UInt64(pq.rawValue) * 0x100)
-    let line = model.line(target)
-    try stage.expect(
-      "PQ of PHB \(target.phb.rawValue) irq \(target.irq.rawValue) before it was set",
-      UInt64(line?.pq.rawValue ?? 0), old)
-    model.setPQ(of: target, to: pq)
+    try operate(on: owners(of: target)) {
+      let old = try descriptor.device.load(at: page + 0xc00 + UInt64(pq.rawValue) * 0x100)
+      let line = model.line(target)
+      try stage.expect(
+        "PQ of PHB \(target.phb.rawValue) irq \(target.irq.rawValue) before it was set",
+        UInt64(line?.pq.rawValue ?? 0), old)
+      model.setPQ(of: target, to: pq)
+    }
   }
 
   /// Maps and unmaps a run until the server has died under it; what becomes of it is open.

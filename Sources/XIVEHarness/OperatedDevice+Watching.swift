@@ -18,9 +18,11 @@ extension OperatedDevice {
     let board = try Board("\(server.path).board", pages)
     self.board = board
     if storing { try board.allowStores() }
+    if plan.triggers { try board.allowTriggers() }
     for owner in Set(pages.map(\.owner)) {
       announce(owner, from: model, to: model)
       settle(owner)
+      board.expect(owner, model.answer(of: owner))
     }
     for _ in 0..<(count ?? stage.options.consumers) { try addConsumer(plan) }
     board.run()
@@ -33,6 +35,7 @@ extension OperatedDevice {
     guard let board else { throw HarnessFailure.system("a consumer", "nothing is watched") }
     var plan = plan
     if plan.threads == 0 { plan.threads = stage.options.threads }
+    if plan.guestTriggers == nil, !plan.triggers { plan.access = stage.options.access }
     let consumer = try ConsumerProcess(stage.options.consumerProgram, server.path, board, plan)
     consumers.append(consumer)
     stage.note("consumer \(consumer.slots) watches \(board.pages.count) pages")
@@ -45,7 +48,8 @@ extension OperatedDevice {
     let threads = ["--threads", "\(stage.options.threads)"]
     let new = try (0..<stage.options.consumers).map { number in
       let window = number % 2 == 1 ? ["--kernel-window"] : []
-      return try ConsumerProcess(stage.options.consumerProgram, words + threads + window)
+      let access = stage.options.access.isTrapped(number) ? ["--trapped"] : []
+      return try ConsumerProcess(stage.options.consumerProgram, words + threads + window + access)
     }
     consumers += new
     return new
@@ -63,7 +67,39 @@ extension OperatedDevice {
     consumers.removeAll { $0 === consumer }
   }
 
+  /// Whether anybody asks for states through a trapped window.
+  var isTrapped: Bool {
+    stage.options.access != .mapped
+      && board?.pages.contains { $0.half == .management } ?? false
+  }
+
   // MARK: - Telling
+
+  /// Does something to sources or interrupts that changes their states, and then says what they are.
+  func operate(on owners: [WatchedPage.Owner], _ operation: () throws -> Void) throws {
+    for owner in owners { board?.expect(owner, nil) }
+    // Also after a refusal, which has changed nothing.
+    defer {
+      for owner in owners where !isDying { board?.expect(owner, model.answer(of: owner)) }
+    }
+    try operation()
+  }
+
+  /// A source and the interrupt that serves it.
+  func owners(of lisn: LISN) -> [WatchedPage.Owner] {
+    [.source(lisn)] + lines(behind: [lisn], model)
+  }
+
+  /// An interrupt and the source that it serves.
+  func owners(of target: PassthroughTarget) -> [WatchedPage.Owner] {
+    let source = model.line(target)?.source
+    return [.phb(target.phb, target.irq)] + (source.map { [.source($0)] } ?? [])
+  }
+
+  /// The own pages of the interrupts that serve sources.
+  func lines(behind lisns: [LISN], _ model: PassthroughModel) -> [WatchedPage.Owner] {
+    lisns.compactMap { model.sources[$0]?.server }.map { .phb($0.phb, $0.irq) }
+  }
 
   /// The watched pages of a PHB's own.
   func watchedPages(of phb: PHBIndex?) -> [WatchedPage.Owner] {
@@ -110,6 +146,18 @@ extension PassthroughModel {
       return Board.Identity(
         generation: plugs[phb] ?? 0, backing: .phb, phb: phb.rawValue, irq: irq.rawValue)
     }
+  }
+
+  /// What a load of PQ in an owner's management page answers.
+  fileprivate func answer(of owner: WatchedPage.Owner) -> Board.Answer {
+    let pq: PQ? =
+      switch owner {
+      case .source(let lisn): pq(of: lisn)
+      case .phb(let phb, let irq):
+        shows(.management, of: owner) && !isFenced(phb)
+          ? line(PassthroughTarget(phb, irq))?.pq : nil
+      }
+    return pq.map { .state($0) } ?? .nobody
   }
 
   /// Whether a touch of an owner's page finds one: a mapped level interrupt has no trigger page.

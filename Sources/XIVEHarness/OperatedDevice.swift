@@ -1,3 +1,4 @@
+internal import CHarness
 internal import SystemCalls
 internal import XIVEClient
 internal import XIVEModel
@@ -38,8 +39,11 @@ final class OperatedDevice {
   /// Layout of its file.
   var map: DeviceMap { descriptor.map }
 
-  /// Signatures that its watchers have read.
+  /// Signatures that its watchers have read, and answers that they got.
   var reads: UInt64 { pastReads + (board?.reads ?? 0) }
+
+  /// Stores of its watchers.
+  var stores: UInt64 { board?.sum(CHARNESS_STORES) ?? 0 }
 
   // MARK: - Changing backings
 
@@ -57,8 +61,10 @@ final class OperatedDevice {
     try stage.control.beat()
     let owners = lisns.map { WatchedPage.Owner.source($0) } + watchedPages(of: phb)
     for owner in owners { announce(owner, from: model, to: next) }
-    try operation(descriptor)
-    model = next
+    try operate(on: owners + lines(behind: lisns, model) + lines(behind: lisns, next)) {
+      try operation(descriptor)
+      model = next
+    }
     for owner in owners { settle(owner) }
   }
 
@@ -67,7 +73,10 @@ final class OperatedDevice {
   /// Tells the watchers that the server is about to die.
   func expectDeath() {
     isDying = true
-    for owner in Set(board?.pages.map(\.owner) ?? []) { board?.expect(owner, isThere: nil) }
+    for owner in Set(board?.pages.map(\.owner) ?? []) {
+      board?.expect(owner, isThere: nil)
+      board?.expect(owner, nil)
+    }
   }
 
   /// Opens the file again, for a server that was started anew.

@@ -1,3 +1,4 @@
+internal import DeviceClient
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
@@ -18,17 +19,19 @@ public final class OvermappingConsumer {
   ///   - device: the device.
   ///   - sources: the sources in the window.
   ///   - base: the device's window that it is made from.
+  ///   - isTrapped: whether its touches are exact loads, whose answers it judges.
   ///   - threadCount: reading threads.
   /// - Throws: the error of mapping, or of starting a thread.
   public init(
     _ device: borrowing XIVEDescriptor, _ sources: Range<LISN>, in base: GuestWindow.Base,
-    threadCount: Int
+    isTrapped: Bool = false, threadCount: Int
   ) throws {
     _ = nice(10)
     // A hole ends this process at once: a handler that looks at the crash would touch the mapping again.
     signal(SIGBUS, SIG_DFL)
     let shown = ShownPages(
-      try GuestWindow(device, sources, in: base), readers: threadCount)
+      try GuestWindow(device, sources, in: base, access: isTrapped ? .trapped : .mapped),
+      isTrapped: isTrapped, readers: threadCount)
     self.shown = shown
     for reader in 0..<threadCount {
       try threads.start("read") { while !shown.isOver { shown.readAll(reader) } }

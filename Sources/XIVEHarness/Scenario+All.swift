@@ -3,6 +3,7 @@ extension Scenario {
   public static let all: [Scenario] = [
     .plugUnplug, .manyDevices, .recycle, .surpriseRemoval, .consumerOvermap, .mixed, .pendingUnplug,
     .fenceRecover, .fork,
-    .consumerKilled, .serverKilled, .fillsInFlight, .vmaSplit, .random, .kvmGuest, .qemu,
+    .consumerKilled, .serverKilled, .fillsInFlight, .vmaSplit, .random, .trappedTriggers, .kvmGuest,
+    .qemu,
   ]
 }

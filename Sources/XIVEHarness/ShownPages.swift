@@ -7,6 +7,9 @@ internal import XIVEModel
 ///
 /// The rule of the board (module `CHarness`) within one process: a reader takes the expectation, the page, and the
 /// expectation again; only when that has not changed is the page held against it. Any reader's fault ends the process.
+///
+/// A trapped window has no signatures: there the state of who serves the page is asked, and sources and interrupts must
+/// have states that tell them apart, as ``mark(of:generation:)`` says; the sources are off.
 final class ShownPages: Sendable {
   /// What a source's pages may show.
   private enum Expectation: Hashable {
@@ -27,6 +30,7 @@ final class ShownPages: Sendable {
   }
 
   private let window: GuestWindow
+  private let isTrapped: Bool
   private let expectations: Mutex<[LISN: Stamped]>
   private let lisns: [LISN]
   private let rounds: [RoundCounter]
@@ -38,7 +42,8 @@ final class ShownPages: Sendable {
     let value = Atomic<Int>(0)
   }
 
-  init(_ window: consuming GuestWindow, readers: Int) {
+  init(_ window: consuming GuestWindow, isTrapped: Bool, readers: Int) {
+    self.isTrapped = isTrapped
     rounds = (0..<readers).map { _ in RoundCounter() }
     let sources = window.sources
     lisns = (sources.lowerBound.rawValue..<sources.upperBound.rawValue).map { LISN(rawValue: $0) }
@@ -74,6 +79,7 @@ final class ShownPages: Sendable {
   private func read(_ lisn: LISN, _ half: ESBHalf) {
     let before = stamped(lisn)
     if before.expectation == .paused { return }
+    if isTrapped { return ask(lisn, before) }
     let signature = window.signature(of: lisn, half)
     guard before == stamped(lisn), !Self.isRight(signature, lisn, half, before.expectation) else {
       return
@@ -82,6 +88,32 @@ final class ShownPages: Sendable {
     first.withLock {
       $0 = $0 ?? "LISN \(lisn) \(half.name) must show \(before.expectation): \(text)"
     }
+  }
+
+  private func ask(_ lisn: LISN, _ before: Stamped) {
+    let pq = window.load(at: window.offset(of: lisn, .management) + 0x800)
+    guard before == stamped(lisn), !Self.isRight(pq, before.expectation) else { return }
+    first.withLock {
+      $0 =
+        $0 ?? "LISN \(lisn), trapped, must be \(before.expectation): PQ \(String(pq, radix: 2))"
+    }
+  }
+
+  private static func isRight(_ pq: UInt64, _ expectation: Expectation) -> Bool {
+    switch expectation {
+    case .own: pq == 0b01
+    // A message makes it pending, or queued where it is.
+    case .device(let target, let generation):
+      mark(of: target.phb, generation: generation) == .queued ? pq == 0b11 : pq & 0b01 == 0
+    case .either: pq <= 0b11
+    case .paused: true
+    }
+  }
+
+  /// The state of a PHB's interrupts by which trapped windows know them: other than that of those beside it and of those
+  /// that were there before.
+  static func mark(of phb: PHBIndex, generation: UInt64) -> PQ {
+    (UInt64(phb.rawValue) + generation) % 2 == 0 ? .queued : .reset
   }
 
   private func stamped(_ lisn: LISN) -> Stamped {
@@ -147,7 +179,11 @@ final class ShownPages: Sendable {
   /// Touches a source's page that must be a hole.
   /// - Returns: what is wrong with it; nil for a hole.
   func probe(_ lisn: LISN) -> String? {
-    switch window.probe(at: window.offset(of: lisn, .management) + PageSignature.offset) {
+    if isTrapped {
+      let pq = window.load(at: window.offset(of: lisn, .management) + 0x800)
+      return pq == .max ? nil : "LISN \(lisn), trapped: PQ \(String(pq, radix: 2))"
+    }
+    return switch window.probe(at: window.offset(of: lisn, .management) + PageSignature.offset) {
     case .value(let value): "LISN \(lisn): a page that begins its signature with \(value)"
     case .fault(let signal, _): signal == 7 ? nil : "LISN \(lisn): signal \(signal)"
     }

@@ -28,7 +28,7 @@ extension Stage {
         control.report(progress)
         try footprints.sample(self, progress)
       }
-      let seen = progress.reads == 0 ? "" : ", \(progress.reads) signatures read"
+      let seen = progress.reads == 0 ? "" : ", \(progress.reads) pages read"
       return "\(progress.cycles) cycles, \(checks - checked) checks\(seen), nothing stale"
         + footprints.text
     }

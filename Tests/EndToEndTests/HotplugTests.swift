@@ -29,6 +29,27 @@ struct HotplugTests {
     #expect(run.mountsLeft == 0)
   }
 
+  /// Scenarios whose consumers are no guests.
+  private static let plain = Scenario.all.filter {
+    $0.needs.allSatisfy { $0 == .trappedWindows }
+  }.map(\.name)
+
+  @Test(
+    "The scenarios go as expected with trapped consumers, and with both kinds in one process",
+    arguments: plain, ["trapped", "both"])
+  func trapped(_ name: String, _ access: String) throws {
+    let cycles = name == "random" ? 400 : min(10, Self.cycles[name] ?? 10)
+    let run = try HotplugRun([
+      name, "--access", access, "--cycles", "\(cycles)", "--seed", "\(Seed.value)",
+    ])
+    #expect(run.exitCode == 0, "\(run.text) \(Seed.comment)")
+    let result = try #require(run.report.results.first)
+    #expect(result.outcome == "passed", "\(run.text)")
+    // Somebody looked, or triggered and was looked for.
+    #expect(result.reads > 0 || result.checks > 100, "\(run.text)")
+    #expect(run.mountsLeft == 0)
+  }
+
   @Test("The detector proves itself: a server that errs is found out", arguments: Sabotage.allCases)
   func sabotage(_ mistake: Sabotage) throws {
     let run = try HotplugRun([

@@ -26,7 +26,9 @@ struct HotplugCommandTests {
   func options() throws {
     let command = try parse(
       "recycle", "fork", "--seed", "7", "--repeat", "3", "--cycles", "9", "--consumers", "4",
-      "--threads", "5", "--duration", "2m", "--sabotage", "zap-first", "--trace", "d", "--json",
+      "--threads", "5", "--access", "both", "--duration", "2m", "--sabotage", "zap-first",
+      "--trace",
+      "d", "--json",
       "--junit", "x.xml")
     var expected = HarnessOptions(seed: 7)
     expected.repetitions = 3
@@ -34,6 +36,7 @@ struct HotplugCommandTests {
     expected.consumers = 4
     expected.threads = 5
     expected.seconds = 120
+    expected.access = .both
     expected.sabotage = .zapFirst
     expected.traceDirectory = "d"
     #expect(command.options.harnessOptions == expected)
@@ -56,6 +59,7 @@ struct HotplugCommandTests {
       (["--all", "fork"], "name scenarios or say --all, not both"),
       (["plug-unplugg"], "there is no scenario 'plug-unplugg': did you mean plug-unplug?"),
       (["nothing-like-it"], "there is no scenario 'nothing-like-it': xive hotplug list shows them"),
+      (["fork", "--access", "plain"], "--access 'plain': write mapped or trapped or both"),
       (["fork", "--repeat", "0"], "--repeat: 0 is out of range: 1 to 1000000"),
       (["fork", "--consumers", "17"], "--consumers: 17 is out of range: 1 to 16"),
       (["fork", "--threads", "0"], "--threads: 0 is out of range: 1 to 8"),

@@ -1,6 +1,6 @@
 #pragma once
 /// The half of the hot-plug harness that touches pages: watchers that look for stale pages through
-/// plain mappings, and the board of shared memory through which an operator tells them what is true.
+/// plain mappings or trapped windows, and the board of shared memory through which an operator tells them what is true.
 ///
 /// One process, the operator, plugs and unplugs; any number of consumer processes and threads watch.
 /// They share nothing but the board, a file that all of them map. The operator writes pages, ring, floors
@@ -28,6 +28,13 @@
 /// after an access means that it held all the time. The operator sets CHARNESS_MAY_BE_HOLE before it
 /// makes or removes a page and one of the others only after the operation has returned.
 ///
+/// Answers: a trapped window has no images and no signatures, for each touch is an operation. What tells there who
+/// serves a page is its state: a load of PQ has no effect and is answered by whoever serves the source at that moment.
+/// The operator, the only one who changes states, says which answers are right: any, before it does something, and
+/// exactly the new ones after it has returned. The word carries a count of its changes, as that of holes does, so that
+/// an answer is judged only if the same held before and after it: never a false alarm, and an operation on a backing
+/// that is not the source's any more is seen wherever the two have different states. The operator sees to that.
+///
 /// Thread rule: the operator's functions are for one thread; a slot belongs to one watching thread.
 /// A function that fails returns -errno.
 #include <stddef.h>
@@ -42,7 +49,7 @@
 /// The first bytes of a board: "XIVEBORD".
 #define CHARNESS_MAGIC 0x58495645424f5244ULL
 /// Grows with each change of the structures below.
-#define CHARNESS_VERSION 1u
+#define CHARNESS_VERSION 2u
 /// Generations of a page that are kept: the ring is indexed by the low bits of the generation.
 #define CHARNESS_RING 8u
 /// Bytes of a page of the file and of the system.
@@ -73,7 +80,7 @@ enum charness_counter {
   CHARNESS_CHANGES = 4,       ///< generations seen other than the one before
   CHARNESS_UNJUDGED = 5,      ///< identities that the ring did not hold any more
   CHARNESS_STORES = 6,        ///< stores through the mapping
-  CHARNESS_LOADS = 7,         ///< exact loads
+  CHARNESS_LOADS = 7,         ///< exact loads, those through trapped windows too
   CHARNESS_LOAD_ERRORS = 8,   ///< exact loads that were refused
   CHARNESS_TRIGGERS = 9,      ///< a guest's signals that were turned into exact stores
   // Violations, one each for the kinds below.
@@ -83,8 +90,9 @@ enum charness_counter {
   CHARNESS_UNSIGNED_COUNT = 13,
   CHARNESS_HOLE_COUNT = 14,
   CHARNESS_PAGE_COUNT = 15,
+  CHARNESS_ANSWER_COUNT = 16,
 };
-#define CHARNESS_COUNTERS 16u
+#define CHARNESS_COUNTERS 17u
 
 /// What can be wrong. Each has the counter CHARNESS_STALE_COUNT + kind - CHARNESS_STALE.
 enum charness_kind {
@@ -95,6 +103,14 @@ enum charness_kind {
   CHARNESS_UNSIGNED = 4,         ///< a page without a signature
   CHARNESS_UNEXPECTED_HOLE = 5,  ///< SIGBUS where a page must be
   CHARNESS_UNEXPECTED_PAGE = 6,  ///< a page where a hole must be
+  CHARNESS_WRONG_ANSWER = 7,     ///< a load through a trapped window: not the state of who serves the page
+};
+
+/// Answers to a load of PQ through a trapped window: bit n is PQ n.
+enum charness_answer {
+  CHARNESS_ALL_ONES = 1 << 4,   ///< nobody serves it, or a PHB that is fenced
+  CHARNESS_BUS_ERROR = 1 << 5,  ///< SIGBUS: the server has gone
+  CHARNESS_ANY_ANSWER = (1 << 6) - 1,
 };
 
 /// Which page an image says it is: the fields of struct xive_page_signature in host order.
@@ -114,8 +130,8 @@ struct charness_violation {
   uint32_t zero;
   uint64_t floor;                  ///< as it was before the page was touched
   uint64_t nanoseconds;            ///< CLOCK_MONOTONIC; 0: not known, a guest has no such clock
-  struct charness_sight seen;      ///< zeros for a hole
-  struct charness_sight expected;  ///< zeros where nothing was announced
+  struct charness_sight seen;      ///< zeros for a hole; of an answer: `generation` is its bit
+  struct charness_sight expected;  ///< zeros where nothing was announced; of an answer: those that were right
 };
 _Static_assert(sizeof(struct charness_violation) == 128, "layout of the board");
 
@@ -137,7 +153,7 @@ struct charness_page {
   uint32_t store_at;          ///< where in the page a storing watcher stores, a multiple of 8
   uint32_t stores;            ///< 1 if it may be stored to
   uint64_t store_value;       ///< the register's value
-  uint64_t zero;
+  _Atomic uint64_t answers;   ///< enum charness_answer in bits 0-7: the right ones; changes of it above
   struct charness_ring_entry ring[CHARNESS_RING];
 };
 _Static_assert(sizeof(struct charness_page) == 256, "layout of the board: guests shift by 8");
@@ -160,7 +176,7 @@ struct charness_slot {
   _Atomic uint64_t heartbeat;   ///< rounds done
   _Atomic uint64_t counters[CHARNESS_COUNTERS];
   struct charness_violation first;
-  uint64_t zero[4];
+  uint64_t zero[3];
 };
 _Static_assert(sizeof(struct charness_slot) == 320, "layout of the board");
 _Static_assert(offsetof(struct charness_slot, counters) == 32, "layout of the board");
@@ -238,6 +254,8 @@ void charness_raise_floor(struct charness_board *board, uint32_t page, uint64_t 
 /// Says what a touch may end in. MAY_BE_HOLE before an operation, the others after it has returned.
 void charness_expect(
   struct charness_board *board, uint32_t page, enum charness_presence presence);
+/// Says which answers are right: CHARNESS_ANY_ANSWER before an operation, others after it has returned. At first any.
+void charness_expect_answers(struct charness_board *board, uint32_t page, uint32_t answers);
 
 /// Tells all watchers to wait before their next round, to run or to stop, and wakes those that wait.
 void charness_order(struct charness_board *board, enum charness_command command);
@@ -284,10 +302,15 @@ struct charness_mapping {
   int fd;           ///< borrowed
   uint32_t layout;  ///< enum charness_layout
   int writable;
+  struct ctrap_device *trapped;  ///< of a trapped window; else NULL
 };
 
 /// Maps the board's window of the device file, shared.
 int charness_map(
+  struct charness_mapping *mapping, const struct charness_board *board, int device_fd,
+  enum charness_layout layout, int writable);
+/// The same as a trapped window. -ENOTSUP on other processors than x86-64.
+int charness_map_trapped(
   struct charness_mapping *mapping, const struct charness_board *board, int device_fd,
   enum charness_layout layout, int writable);
 void charness_unmap(struct charness_mapping *mapping);
@@ -296,7 +319,8 @@ void *charness_address(
   const struct charness_mapping *mapping, const struct charness_board *board, uint32_t page);
 /// Takes part of a CHARNESS_WINDOW mapping away and maps it again, which splits the VMA: partial munmap
 /// and remap while others watch. In between, a touch is a SIGSEGV, which watchers count as a gap; the
-/// address space stays reserved, so that no other mapping can come there. Bytes, multiples of 4 KiB.
+/// address space stays reserved, so that no other mapping can come there. Of a trapped window the part is exchanged in one
+/// step, and no touch is anything. Bytes, multiples of 4 KiB.
 int charness_split(
   const struct charness_mapping *mapping, const struct charness_board *board, uint64_t offset,
   uint64_t length);
@@ -322,6 +346,11 @@ struct charness_watch_options {
 /// goes to the handler that was there before, as do all other signals. The handlers are installed while at
 /// least one thread of the process watches; nobody else may change them meanwhile.
 int charness_watch(
+  const struct charness_mapping *mapping, struct charness_board *board,
+  const struct charness_watch_options *options);
+
+/// The same for a trapped window: loads PQ in the management pages, and judges the answers.
+int charness_watch_trapped(
   const struct charness_mapping *mapping, struct charness_board *board,
   const struct charness_watch_options *options);
 

@@ -88,7 +88,7 @@ extension Progress {
 extension ScenarioResult {
   fileprivate var rates: String {
     cycles == 0
-      ? "" : ": \(Int(cyclesPerSecond)) cycles/s, \(Int(readsPerSecond)) signatures read/s"
+      ? "" : ": \(Int(cyclesPerSecond)) cycles/s, \(Int(readsPerSecond)) pages read/s"
   }
 }
 

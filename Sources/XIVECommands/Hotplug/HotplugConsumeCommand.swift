@@ -13,6 +13,7 @@ struct HotplugConsumeCommand: ParsableCommand {
   @Argument(help: "The file of what is true, and what was seen.") var board: String
   @Option var firstSlot: UInt32
   @Option var threads: Int
+  @Option(transform: consumerAccess) var access: ConsumerAccess
   @Flag var perPage = false
   @Flag var store = false
   @Flag var hugePages = false
@@ -21,6 +22,7 @@ struct HotplugConsumeCommand: ParsableCommand {
   func run() throws {
     var plan = ConsumerPlan()
     plan.threads = threads
+    plan.access = access
     plan.isPerPage = perPage
     plan.stores = store
     plan.wantsHugePages = hugePages

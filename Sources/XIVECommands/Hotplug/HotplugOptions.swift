@@ -22,6 +22,13 @@ struct HotplugOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "What a consumer's touch is: a look at a mapped page's signature, or an exact load through a trapped window.",
+      valueName: "mapped|trapped|both"),
+    transform: consumerAccess)
+  var access: ConsumerAccess = .mapped
+
+  @Option(
+    help: ArgumentHelp(
       "How long the cycles of each scenario go on, such as 30, 30s, 5m or 1h.", valueName: "time"))
   var duration: HotplugDuration?
 
@@ -70,6 +77,7 @@ struct HotplugOptions: ParsableArguments {
     options.cycles = cycles
     options.consumers = consumers
     options.threads = threads
+    options.access = access
     options.seconds = duration?.seconds
     options.sabotage = sabotage
     options.traceDirectory = trace
@@ -77,6 +85,15 @@ struct HotplugOptions: ParsableArguments {
     if let consumerProgram { options.consumerProgram = consumerProgram }
     return options
   }
+}
+
+/// Reads the word for what consumers' touches are.
+func consumerAccess(_ text: String) throws -> ConsumerAccess {
+  guard let access = ConsumerAccess(rawValue: text) else {
+    let words = ConsumerAccess.allCases.map(\.rawValue).joined(separator: " or ")
+    throw ValidationError("--access '\(text)': write \(words)")
+  }
+  return access
 }
 
 /// A time on the command line: a number of seconds, or of what its last letter says.

@@ -13,12 +13,13 @@ struct HotplugOvermapCommand: ParsableCommand {
   @Option var sources: UInt32
   @Option var threads: Int
   @Flag var kernelWindow = false
+  @Flag var trapped = false
 
   func run() throws {
     try reporting {
       let consumer = try OvermappingConsumer(
         try XIVEDescriptor(path), LISN(rawValue: 0)..<LISN(rawValue: sources),
-        in: kernelWindow ? .kernel : .esb, threadCount: threads)
+        in: kernelWindow ? .kernel : .esb, isTrapped: trapped, threadCount: threads)
       sayLine("ready")
       while let line = readLine() {
         if line == "end" {

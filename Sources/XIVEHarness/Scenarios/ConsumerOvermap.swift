@@ -25,7 +25,10 @@ extension Scenario {
         PassthroughRun(
           LISN(rawValue: 2 + split), to: right, HardwareIRQ(rawValue: 1), count: 16 - split),
       ]
-      for run in runs { try device.plug(run.phb, PHBShape(msiCount: 17)) }
+      for run in runs {
+        try device.plug(run.phb, PHBShape(msiCount: 17))
+        try device.mark(run)
+      }
       for consumer in consumers {
         for run in runs.shuffled(using: &stage.random) { try device.overmap(run, consumer) }
         if stage.settles() { try consumer.tell("look") }
@@ -68,6 +71,7 @@ extension Scenario {
         LISN(rawValue: 16), to: phb, HardwareIRQ(rawValue: 0), count: 8)
       let over = PassthroughRun(LISN(rawValue: 4), to: phb, HardwareIRQ(rawValue: 8), count: 8)
       try device.plug(phb, PHBShape(msiCount: 16))
+      try device.mark(over)
       try device.map(inPlace)
       for consumer in consumers { try device.overmap(over, consumer) }
       try device.fireAndEnd(inPlace)
@@ -85,6 +89,13 @@ extension OperatedDevice {
   /// Has a consumer map a run over its window.
   fileprivate func overmap(_ run: PassthroughRun, _ consumer: ConsumerProcess) throws {
     try consumer.tell("plug \(run.words) \(model.plugs[run.phb] ?? 0)")
+  }
+
+  /// Gives interrupts the states by which trapped windows know them.
+  fileprivate func mark(_ run: PassthroughRun) throws {
+    guard stage.options.access != .mapped else { return }
+    let mark = ShownPages.mark(of: run.phb, generation: model.plugs[run.phb] ?? 0)
+    for (_, target) in run.pairs { try setPQ(of: target, to: mark) }
   }
 
   /// A run that lies over part of what is plugged is refused, and nothing changes.
