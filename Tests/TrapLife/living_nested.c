@@ -116,9 +116,31 @@ static void timers(void) {
   count_exactly();
 }
 
+static sigjmp_buf back;
+
+static void jump_out(int number, siginfo_t *info, void *context) {
+  (void)number, (void)info, (void)context;
+  arrivals++;
+  siglongjmp(back, 1);
+}
+
+// A handler that does not return leaves no access half done, which the end of the window would wait for.
+static void jumps(void) {
+  enum { JUMPS = 2000 };
+  handle(SIGUSR2, jump_out, SA_SIGINFO, 0);
+  shown = window_make(1);
+  start_timer(SIGUSR2, 100000);
+  (void)sigsetjmp(back, 1);
+  while (arrivals < JUMPS) EXPECT_EQUAL(shown.words[3], word_of(3));
+  signal(SIGUSR2, SIG_IGN);
+  alarm(60);
+  EXPECT_EQUAL(ctrap_unmap((void *)shown.words, PAGE_BYTES), 0);
+}
+
 const struct test_case cases_nested[] = {
   {"nested-on-stack", on_stack},
   {"nested-on-signal-stack", on_signal_stack},
   {"nested-below-signal-stack", below_signal_stack},
   {"nested-timers", timers},
+  {"nested-jumps", jumps},
   {0}};
