@@ -146,7 +146,8 @@ let package = Package(
       cSettings: [.define("_GNU_SOURCE"), .headerSearchPath("../../Sources/CTrap")]),
     .executableTarget(
       name: "TrapProgram",
-      dependencies: ["SystemCalls", "XIVEClient", "XIVEModel"], path: "Tests/TrapProgram",
+      dependencies: ["DeviceClient", "SystemCalls", "XIVEClient", "XIVEModel"],
+      path: "Tests/TrapProgram",
       swiftSettings: strict),
     .executableTarget(
       name: "StuckServer",

@@ -2,7 +2,6 @@ import SystemCalls
 import Testing
 import XIVETestSupport
 
-#if arch(x86_64)
 @Suite(
   "A debugger and trapped windows",
   .enabled(
@@ -79,4 +78,3 @@ struct DebuggerTests {
     #expect(lines.contains("all as expected"))
   }
 }
-#endif

@@ -1,7 +1,6 @@
 import Testing
 import XIVETestSupport
 
-#if arch(x86_64)
 @Suite("Living with trapped windows", .serialized, .hangGuard)
 struct LivingTests {
   @Test(
@@ -39,4 +38,3 @@ struct LivingTests {
     }
   }
 }
-#endif

@@ -1,7 +1,6 @@
 import Testing
 import XIVETestSupport
 
-#if arch(x86_64)
 @Suite(
   "Trapped windows under sanitizers",
   .enabled(
@@ -47,4 +46,3 @@ struct SanitizerTests {
       build, "TSAN_OPTIONS=handle_segv=0:handle_sigbus=0", ["threads-one-page", "threads-changes"])
   }
 }
-#endif

@@ -35,8 +35,8 @@ struct LivingBuild: ~Copyable {
   /// - Parameter options: of both compilers.
   /// - Throws: ``SupportFailure`` with what a compiler complains about.
   init(_ options: [String]) throws {
-    directory = try TemporaryDirectory()
-    program = directory.path + "/living"
+    let directory = try TemporaryDirectory()
+    let program = directory.path + "/living"
     let root = Built.sourceRoot
     let script = """
       set -e
@@ -51,5 +51,7 @@ struct LivingBuild: ~Copyable {
     guard compiled.exitCode == 0 else {
       throw SupportFailure(compiled.errors.joined(separator: "\n"))
     }
+    self.directory = directory
+    self.program = program
   }
 }

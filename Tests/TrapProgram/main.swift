@@ -1,4 +1,5 @@
 // A Swift program with trapped windows: TrapProgram CASE DEVICE
+internal import DeviceClient
 internal import Glibc
 internal import SystemCalls
 internal import XIVEClient
@@ -26,12 +27,8 @@ private struct Source: ~Copyable, Sendable {
     return unsafe address.load(as: UInt64.self).byteSwapped
   }
 
+  /// Not `storeBytes(of:)`, which may be `memcpy`: two stores of the same 8 bytes, and so two triggers.
   func trigger() {
-    unsafe pages.address.storeBytes(of: 0, as: UInt64.self)
-  }
-
-  /// Stores through a typed pointer.
-  func triggerTyped() {
     let word = unsafe pages.address.assumingMemoryBound(to: UInt64.self)
     unsafe word.pointee = 0
   }
@@ -52,7 +49,7 @@ private func operate(_ source: borrowing Source) throws {
   try expect(source.load(.get), 0)
   source.trigger()
   try expect(source.load(.get), 2)
-  source.triggerTyped()
+  source.trigger()
   try expect(source.load(.get), 3)
   try expect(source.load(.endOfInterrupt), 1)
   try expect(source.load(.get), 2)
