@@ -41,7 +41,16 @@ static int set_action(const struct kernel_action *action, struct kernel_action *
   return syscall(SYS_rt_sigaction, SIGSEGV, action, old, sizeof action->mask) < 0 ? -errno : 0;
 }
 
-int cbench_fault(size_t count, uint64_t *nanoseconds) {
+static int perform(const struct cbench_access *access) {
+  uint64_t value = 0;
+  const off_t offset = (off_t)access->offset;
+  ssize_t moved = access->is_store ? pwrite(access->fd, &value, sizeof value, offset)
+                                   : pread(access->fd, &value, sizeof value, offset);
+  if (moved < 0) return -errno;
+  return moved == (ssize_t)sizeof value ? 0 : -EIO;
+}
+
+int cbench_fault(const struct cbench_access *after, size_t count, uint64_t *nanoseconds) {
   const size_t page = 4096;
   void *address = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) return -errno;
@@ -51,20 +60,25 @@ int cbench_fault(size_t count, uint64_t *nanoseconds) {
     .restorer = restore};
   struct kernel_action own;
   int result = set_action(&bare, &own);
+  if (result != 0) {
+    munmap(address, page);
+    return result;
+  }
   for (size_t i = 0; result == 0 && i < count; i++) {
     uint64_t start = monotonic_nanoseconds();
     load(address);
+    if (after != NULL) result = perform(after);
     nanoseconds[i] = monotonic_nanoseconds() - start;
   }
-  if (result == 0) result = set_action(&own, NULL);
+  set_action(&own, NULL);
   munmap(address, page);
   return result;
 }
 
 #else
 
-int cbench_fault(size_t count, uint64_t *nanoseconds) {
-  (void)count, (void)nanoseconds;
+int cbench_fault(const struct cbench_access *after, size_t count, uint64_t *nanoseconds) {
+  (void)after, (void)count, (void)nanoseconds;
   return -ENOTSUP;
 }
 

@@ -15,13 +15,14 @@ struct BenchTests {
   static let notJudged = [
     "handle1", "deliverExact", "handleExact", "attribute", "traceOff", "traceReadingSpeed",
     "traceFollowed", "bareFault", "kvmExit", "pointerExactLoad", "pointerExactStore",
+    "loadAfterFault", "storeAfterFault",
   ]
   /// Compared with the same without tracing.
   static let traced = ["traceOff", "traceOn", "traceRead"]
   /// Compared with an eventfd, which needs no other server.
   static let wakeUps = ["wakeUp1", "wakeUp1000", "irqfd", "resample"]
   /// Compared with the parts that they are made of.
-  static let trapped = ["trappedLoad", "trappedStore"]
+  static let trapped = ["trappedLoad", "trappedStore", "loadAfterFault", "storeAfterFault"]
   static let parallel = ["pqSpeedUp", "handleSpeedUp"]
 
   @Test(
