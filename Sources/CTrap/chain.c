@@ -68,9 +68,17 @@ static void chain(
   if (was_sent) trap_queue(info);
 }
 
+// The kernel leaves AC to a handler as the program had it, and what is read and written here lies anywhere.
+static void allow_misalignment(void) {
+  enum { ALIGNMENT_CHECK = 1 << 18 };
+  unsigned long long flags = __builtin_ia32_readeflags_u64();
+  if ((flags & ALIGNMENT_CHECK) != 0) __builtin_ia32_writeeflags_u64(flags & ~(unsigned long long)ALIGNMENT_CHECK);
+}
+
 // Called by the kernel, or by a handler that has taken our place and keeps us for what is not its own.
 __attribute__((noinline)) void trap_on_fault(int number, siginfo_t *info, void *context) {
   (void)number;
+  allow_misalignment();
   if (trap_handle(info, context)) return;
   bool is_from_kernel = __builtin_return_address(0) == (void *)trap_restorer;
   struct sigaction action = is_from_kernel ? trap_wanted_action(true) : *trap_action_beneath();
