@@ -85,9 +85,16 @@ static uint32_t count_looks(void) {
   return looks > UINT32_MAX ? UINT32_MAX : (uint32_t)looks;
 }
 
+// Not where the kernel would place it: in a hole that the program has made between its windows it would go when the
+// program unmaps them all. Far below what is mapped for programs, and still where sanitizers take memory to be.
+static long far_place(void) {
+  static _Atomic uintptr_t next = 0x7e9000000000;
+  return (long)atomic_fetch_add(&next, 1 << 16);
+}
+
 static void *map_private(void) {
   long address = trap_system(
-    SYS_mmap, 0, private_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    SYS_mmap, far_place(), private_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address < 0 && address > -4096) return NULL;
   if (trap_system(SYS_madvise, address, private_size, MADV_WIPEONFORK, 0, 0, 0) == 0) return (void *)address;
   trap_system(SYS_munmap, address, private_size, 0, 0, 0, 0);
@@ -103,7 +110,7 @@ static struct page *make_page(int *fd) {
   if (trap_system(SYS_ftruncate, *fd, XIVE_MAILBOX_SIZE, 0, 0, 0, 0) == 0
       && trap_system(SYS_fcntl, *fd, F_ADD_SEALS, seals, 0, 0, 0) == 0) {
     long address = trap_system(
-      SYS_mmap, 0, XIVE_MAILBOX_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+      SYS_mmap, far_place(), XIVE_MAILBOX_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
     if (address >= 0 || address <= -4096) {
       if (trap_system(SYS_madvise, address, XIVE_MAILBOX_SIZE, MADV_DONTFORK, 0, 0, 0) == 0)
         return (struct page *)address;
