@@ -121,8 +121,8 @@ static TRAP_THREAD uint64_t seen_changes;
 bool trap_handle(siginfo_t *info, ucontext_t *context) {
   struct trap_range range;
   uint32_t access;
-  // Sent by a process, or without an address.
-  if (info->si_code <= 0 || info->si_code == SI_KERNEL) return false;
+  // Sent by a process, without an address, or where nothing is mapped, as in a child that did not get the window.
+  if (info->si_code != SEGV_ACCERR) return false;
   if (!trap_table_find((uint64_t)info->si_addr, &range, &access)) {
     // The window may have gone since the instruction was executed, or come: then it finds what is there now.
     return trap_has_changed(&seen_changes);
