@@ -152,6 +152,14 @@ bool trap_table_is_empty(void);
 // ends (trap_read_end). False when there is none.
 bool trap_table_find(uintptr_t address, struct trap_range *range, uint32_t *access);
 
+// MARK: - aside.c
+
+// With the lock held: puts what the table has for a place aside, so that it can be brought back when the kernel refuses
+// what is to be done there. `stays`: in its place as well. -ENOMEM.
+int trap_put_aside(uintptr_t start, uintptr_t end, bool stays);
+void trap_bring_back(uintptr_t start, uintptr_t end);
+void trap_forget_aside(uintptr_t start, uintptr_t end);
+
 // MARK: - handler.c, signals.c, chain.c, raise.c
 
 // With the lock held: installs the handler of SIGSEGV, keeping the program's, unless it is there.

@@ -114,8 +114,13 @@ int ctrap_unmap(void *address, size_t length) {
   uint64_t before;
   trap_lock(&before);
   // First out of the table: another mapping may have the place as soon as the kernel has it back.
-  int result = trap_table_remove(start, end);
-  if (result == 0) result = (int)trap_system(SYS_munmap, (long)start, (long)(end - start), 0, 0, 0, 0);
+  int result = trap_put_aside(start, end, false);
+  if (result == 0) {
+    result = (int)trap_system(SYS_munmap, (long)start, (long)(end - start), 0, 0, 0, 0);
+    // At the limit of mappings the kernel refuses even one that makes them fewer.
+    if (result != 0) trap_bring_back(start, end);
+    else trap_forget_aside(start, end);
+  }
   trap_unlock(before);
   return result;
 }

@@ -51,12 +51,12 @@ static long overmap(const struct mapping *mapping, ctrap_device *device) {
 // Over anything else: in the table before the first touch comes.
 static long map_over(const struct mapping *mapping, ctrap_device *device) {
   uintptr_t end = mapping->start + mapping->length;
-  int result = put_aside(mapping->start, end, true);
+  int result = trap_put_aside(mapping->start, end, true);
   if (result != 0) return result;
   long mapped = enter(mapping, device);
   if (mapped == 0) mapped = map_closed(mapping);
-  if (has_failed(mapped)) bring_back(mapping->start, end);
-  else forget_aside(mapping->start, end);
+  if (has_failed(mapped)) trap_bring_back(mapping->start, end);
+  else trap_forget_aside(mapping->start, end);
   return mapped;
 }
 

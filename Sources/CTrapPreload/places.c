@@ -35,17 +35,3 @@ struct place first_place(uintptr_t start, uintptr_t end) {
   trap_table_visit(start, end, take_first, &place);
   return place;
 }
-
-// MARK: - Aside: in the table as well, where no address of this processor can be.
-
-static uintptr_t aside(uintptr_t address) { return address | (uintptr_t)1 << 62; }
-
-int put_aside(uintptr_t start, uintptr_t end, bool stays) {
-  return trap_table_move(start, end - start, aside(start), end - start, stays);
-}
-
-void bring_back(uintptr_t start, uintptr_t end) {
-  trap_table_move(aside(start), end - start, start, end - start, false);
-}
-
-void forget_aside(uintptr_t start, uintptr_t end) { trap_table_remove(aside(start), aside(end)); }

@@ -51,12 +51,6 @@ struct place {
 // With the lock held: the first part of [start, end) that is one window, or none at all.
 struct place first_place(uintptr_t start, uintptr_t end);
 
-// With the lock held: puts what the table has for a place aside, so that it can be brought back when the kernel refuses
-// what is to be done there. `stays`: in its place as well. -ENOMEM.
-int put_aside(uintptr_t start, uintptr_t end, bool stays);
-void bring_back(uintptr_t start, uintptr_t end);
-void forget_aside(uintptr_t start, uintptr_t end);
-
 // MARK: - files.c: which files are devices, and which of their pages become windows
 
 // Whether a descriptor is a xive device's, with the binary logarithm of its device page. Asks only a file that looks

@@ -7,11 +7,11 @@
 // With the lock held: a call that ends what is in a place. First out of the table: something else may be there as soon
 // as the kernel has the place back.
 static long end_windows(uintptr_t start, uintptr_t end, long number, const long arguments[5]) {
-  int result = put_aside(start, end, false);
+  int result = trap_put_aside(start, end, false);
   if (result != 0) return result;
   long done = trap_system(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], 0);
-  if (has_failed(done)) bring_back(start, end);
-  else forget_aside(start, end);
+  if (has_failed(done)) trap_bring_back(start, end);
+  else trap_forget_aside(start, end);
   return done;
 }
 
@@ -69,15 +69,15 @@ static int drop_old(const struct move *move, uintptr_t target) {
 // To a known place: there in the table before the first touch comes.
 static long move_windows_over(const struct move *move) {
   uintptr_t end = move->target + move->new_length;
-  long result = put_aside(move->target, end, true);
+  long result = trap_put_aside(move->target, end, true);
   if (result != 0) return result;
   result = copy_entries(move, move->target);
   if (result == 0) result = move_pages(move);
   if (has_failed(result)) {
-    bring_back(move->target, end);
+    trap_bring_back(move->target, end);
     return result;
   }
-  forget_aside(move->target, end);
+  trap_forget_aside(move->target, end);
   int dropped = drop_old(move, move->target);
   return dropped == 0 ? result : dropped;
 }
