@@ -11,8 +11,12 @@
 /// <asm/kvm.h> has the constants of the XIVE device itself, so those are defined here wherever that
 /// header has not done it. Their spelling is the same, so that either order of inclusion works.
 ///
-/// This header is the whole ABI; the device grows into it. Today all of it is there but group 0x46. Any other request is ENOTTY, any other group ENXIO. A request that
-/// changes something needs a descriptor that is open for writing (EBADF).
+/// Its own requests are XIVE_SET_ATTR and XIVE_GET_ATTR, which are the attributes with their payload inline,
+/// and XIVE_MAILBOX, by which exact accesses are made without system calls.
+///
+/// This header is the whole ABI; the device grows into it. All of it is there but group 0x46. Any other
+/// request is ENOTTY, any other group ENXIO. A request that changes something needs a descriptor that is
+/// open for writing (EBADF).
 ///
 /// KVM_ENABLE_CAP with KVM_CAP_PPC_IRQ_XIVE, flags 0, args[0] any descriptor of this device and args[1]
 /// a server connects the descriptor that it is asked on to that server's vCPU. EINVAL another
