@@ -21,8 +21,9 @@
 /// arithmetic that compilers fold a load into. What the device refuses raises SIGBUS at the
 /// address; where it has no page a load gives all ones, as an exact one. xchg and locked operations
 /// raise SIGBUS; any other instruction is named on standard error and raises the program's own
-/// SIGSEGV. The kernel cannot read or write through a window: system calls that are given its
-/// address fail with EFAULT.
+/// SIGSEGV. Each instruction is one access, so use volatile objects: memcpy may be any number of
+/// accesses of any size. The kernel cannot read or write through a window: system calls that are
+/// given its address fail with EFAULT.
 ///
 /// mmap, munmap, mremap, mprotect, madvise, mlock and shmat work on windows as on other shared
 /// mappings, also on parts of them and across their ends; mapping a device file over a window
