@@ -3,7 +3,11 @@
 #define WINDOW_H
 
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "expect.h"
 
@@ -70,5 +74,41 @@ static inline void leave_room(int file, size_t count) {
   while (count-- > 0) munmap(fillers[--filled], PAGE);
 }
 
+// At the limit of mappings a run is plugged whole or not at all, and can always be unplugged: the window's base is back
+// each time. `is_shown`: whether a run that begins at source 5 is there. Returns how many runs were refused.
+static inline int check_limit(
+  xive_client_window *window, uint32_t sources, bool (*is_shown)(xive_client_window *, uint32_t count),
+  void (*check_base)(xive_client_window *)
+) {
+  const char *start = pages_of(window, 0);
+  int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), refused = 0, plugged = 0;
+  // The heap grows in place, and early.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30), mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  free(malloc(4 << 20));
+  for (uint32_t count = 2; count <= 32; count *= 4) {
+    for (size_t room = 0; room < count + 6; room += 1 + count / 16) {
+      leave_room(file, room);
+      int result = plug(window, 5, 0, 5, count);
+      if (result == 0) {
+        plugged++;
+        EXPECT(is_shown(window, count));
+        EXPECT(unplug(window, 5, 0, 5, count) == 0);
+      } else {
+        refused++;
+        EXPECT(result == -ENOMEM);
+        EXPECT(strstr(xive_client_error_message(), "vm.max_map_count") != NULL);
+        // What was not plugged cannot be unplugged.
+        EXPECT(unplug(window, 5, 0, 5, count) == -ENOENT);
+      }
+      leave_room(file, 16);
+      check_mappings(start, (size_t)sources * 2 * PAGE, own(0), __LINE__);
+      check_base(window);
+    }
+  }
+  EXPECT(plugged >= 3);
+  while (filled > 0) munmap(fillers[--filled], PAGE);
+  close(file);
+  return refused;
+}
 
 #endif
