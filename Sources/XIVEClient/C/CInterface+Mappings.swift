@@ -23,31 +23,7 @@ public func xive_client_map_kernel_window(
   _ client: OpaquePointer, _ pageOffset: UInt64, _ pageCount: UInt64,
   _ error: UnsafeMutablePointer<CInt>?
 ) -> OpaquePointer? {
-  unsafe handle(error) { () throws(XIVEClientError) in
-    unsafe MappingHandle(
-      try ClientHandle.of(client).descriptor.mapKernelWindow(
-        pageOffset: pageOffset, pageCount: pageCount))
-  }
-}
-
-/// Maps both ESB pages of a source.
-@c @implementation
-public func xive_client_map_source(
-  _ client: OpaquePointer, _ lisn: UInt32, _ error: UnsafeMutablePointer<CInt>?
-) -> OpaquePointer? {
-  unsafe handle(error) { () throws(XIVEClientError) in
-    unsafe MappingHandle(try ClientHandle.of(client).descriptor.mapSource(LISN(rawValue: lisn)))
-  }
-}
-
-/// Maps the four TIMA pages of the connected vCPU.
-@c @implementation
-public func xive_client_map_tima(
-  _ client: OpaquePointer, _ error: UnsafeMutablePointer<CInt>?
-) -> OpaquePointer? {
-  unsafe handle(error) { () throws(XIVEClientError) in
-    unsafe MappingHandle(try ClientHandle.of(client).descriptor.mapTIMA())
-  }
+  unsafe mapKernelWindow(client, pageOffset, pageCount, .mapped, error)
 }
 
 /// Maps the kernel's window, trapped.
@@ -56,11 +32,27 @@ public func xive_client_map_kernel_window_trapped(
   _ client: OpaquePointer, _ pageOffset: UInt64, _ pageCount: UInt64,
   _ error: UnsafeMutablePointer<CInt>?
 ) -> OpaquePointer? {
+  unsafe mapKernelWindow(client, pageOffset, pageCount, .trapped, error)
+}
+
+@unsafe
+private func mapKernelWindow(
+  _ client: OpaquePointer, _ pageOffset: UInt64, _ pageCount: UInt64, _ access: PageAccess,
+  _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
   unsafe handle(error) { () throws(XIVEClientError) in
     unsafe MappingHandle(
       try ClientHandle.of(client).descriptor.mapKernelWindow(
-        pageOffset: pageOffset, pageCount: pageCount, access: .trapped))
+        pageOffset: pageOffset, pageCount: pageCount, access: access))
   }
+}
+
+/// Maps both ESB pages of a source.
+@c @implementation
+public func xive_client_map_source(
+  _ client: OpaquePointer, _ lisn: UInt32, _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
+  unsafe mapSource(client, lisn, .mapped, error)
 }
 
 /// Maps both ESB pages of a source, trapped.
@@ -68,10 +60,26 @@ public func xive_client_map_kernel_window_trapped(
 public func xive_client_map_source_trapped(
   _ client: OpaquePointer, _ lisn: UInt32, _ error: UnsafeMutablePointer<CInt>?
 ) -> OpaquePointer? {
+  unsafe mapSource(client, lisn, .trapped, error)
+}
+
+@unsafe
+private func mapSource(
+  _ client: OpaquePointer, _ lisn: UInt32, _ access: PageAccess,
+  _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
   unsafe handle(error) { () throws(XIVEClientError) in
     unsafe MappingHandle(
-      try ClientHandle.of(client).descriptor.mapSource(LISN(rawValue: lisn), access: .trapped))
+      try ClientHandle.of(client).descriptor.mapSource(LISN(rawValue: lisn), access: access))
   }
+}
+
+/// Maps the four TIMA pages of the connected vCPU.
+@c @implementation
+public func xive_client_map_tima(
+  _ client: OpaquePointer, _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
+  unsafe mapTIMA(client, .mapped, error)
 }
 
 /// Maps the four TIMA pages of the connected vCPU, trapped.
@@ -79,8 +87,15 @@ public func xive_client_map_source_trapped(
 public func xive_client_map_tima_trapped(
   _ client: OpaquePointer, _ error: UnsafeMutablePointer<CInt>?
 ) -> OpaquePointer? {
+  unsafe mapTIMA(client, .trapped, error)
+}
+
+@unsafe
+private func mapTIMA(
+  _ client: OpaquePointer, _ access: PageAccess, _ error: UnsafeMutablePointer<CInt>?
+) -> OpaquePointer? {
   unsafe handle(error) { () throws(XIVEClientError) in
-    unsafe MappingHandle(try ClientHandle.of(client).descriptor.mapTIMA(access: .trapped))
+    unsafe MappingHandle(try ClientHandle.of(client).descriptor.mapTIMA(access: access))
   }
 }
 
