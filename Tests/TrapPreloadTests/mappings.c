@@ -55,6 +55,23 @@ static void map_rights(void) {
   EXPECT(munmap(window, PAIR) == 0);
 }
 
+// The kernel does not touch a window for a program: what it is asked to do has not been done, by nobody.
+static void system_calls(void) {
+  uint8_t *window = map_sources(NULL, 6, 1, 0);
+  uint64_t count = xive_trap_access_count();
+  int ends[2];
+  EXPECT(pipe(ends) == 0);
+  errno = 0;
+  EXPECT(write(ends[1], window + PAGE + XIVE_ESB_GET, 8) == -1 && errno == EFAULT);
+  EXPECT(write(ends[1], "a trigger", 8) == 8);
+  errno = 0;
+  EXPECT(read(ends[0], window, 8) == -1 && errno == EFAULT);
+  EXPECT(xive_trap_access_count() == count);
+  close(ends[0]), close(ends[1]);
+  EXPECT_WINDOW(window, 6);
+  EXPECT(munmap(window, PAIR) == 0);
+}
+
 static void map_other_types(void) {
   uint64_t offset = xive_esb_offset(5, XIVE_TRIGGER, PAGE);
   uint8_t *private = mapped(NULL, PAIR, PROT_READ, MAP_PRIVATE, device, offset);
@@ -261,6 +278,7 @@ int main(int count, char **values) {
   map_and_unmap();
   map_lengths();
   map_rights();
+  system_calls();
   map_other_types();
   map_unmappable();
   refusals();
