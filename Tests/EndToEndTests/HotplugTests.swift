@@ -92,7 +92,8 @@ struct HotplugTests {
     #expect(replay.exitCode == 0 && replay.errors == [], "\(text)")
     let report = try JSONDecoder().decode(Replay.self, from: Data(text.utf8))
     #expect(report.isFromTheStart && report.differenceCount == 0, "\(text)")
-    #expect(report.requests > 200 && report.records > report.requests, "\(text)")
+    // Of fills that met a change of their page, more on a busy machine, nothing is compared.
+    #expect(report.requests > 200 && report.records > 200, "\(text)")
   }
 
   /// What a program reads of a replay.

@@ -54,8 +54,8 @@ struct TraceAllocationTests {
     let after = try (fills: consumer.counters().fills, next: consumer.traceInfo().next)
     #expect(after.fills - before.fills >= UInt64(rounds) * 4_000)
     #expect(after.next - before.next >= UInt64(rounds) * 4_000)
-    // On a busy machine the server's threads allocate now and then for other ends; one for each fill would be more.
+    // Whose threads touch is looked up once a second, in text; one for each fill would be more.
     let fills = after.fills - before.fills
-    #expect((end - start) * 2 < fills, "\(end - start) allocations for \(fills) fills")
+    #expect(end - start < fills, "\(end - start) allocations for \(fills) fills")
   }
 }
