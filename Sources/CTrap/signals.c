@@ -53,8 +53,9 @@ static long set_our_action(const struct sigaction *action) {
     .handler = (void *)trap_on_fault,
     .flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | TRAP_FLAG_RESTORER | (restarts ? SA_RESTART : 0),
     .restorer = trap_restorer,
-    // All others wait until the access has been made, those of the C library too: an instruction is not interrupted.
-    .mask = ~trap_bit(SIGSEGV)};
+    // All wait until the access has been made, those of the C library too, and a SIGSEGV that somebody sends: an
+    // instruction is not interrupted. What runs the program's own handler opens them.
+    .mask = ~UINT64_C(0)};
   return trap_kernel_action(SIGSEGV, &ours, NULL);
 }
 
