@@ -64,6 +64,10 @@ void trap_report_hidden(uint64_t instruction_pointer, uint64_t address);
 void trap_lock(uint64_t *before);
 void trap_unlock(uint64_t before);
 
+// As while it is held, without it. Whoever reads outside of the handler blocks them meanwhile.
+uint64_t trap_block_signals(void);
+void trap_restore_signals(uint64_t before);
+
 // Those who use something that may be replaced. Of two generations one is current; the other drains.
 struct trap_readers {
   _Atomic uint32_t generation, counts[2];
@@ -81,6 +85,8 @@ void trap_read_drain(struct trap_readers *readers);
 void trap_read_forget(struct trap_readers *readers);
 // With the lock held, or while there is one thread: has forks wait for the lock, from the first call on.
 void trap_watch_forks(void);
+// Whether a child of vfork() runs this, in its parent's memory; from the first call of trap_watch_forks() on.
+bool trap_is_borrowed(void);
 // In a handler, behind the look: whether anything has changed since `seen` was set here, or is about to; first it is 0.
 bool trap_has_changed(uint64_t *seen);
 
@@ -145,8 +151,6 @@ int trap_table_visit(
 // With the lock held: whether any of [start, end) is a window, or all of it.
 bool trap_table_has_any(uintptr_t start, uintptr_t end);
 bool trap_table_has_all(uintptr_t start, uintptr_t end);
-// Without the lock: whether there is no window at all.
-bool trap_table_is_empty(void);
 
 // Lock-free, in a handler: copies the range that has `address`, and begins an access of its device, which the caller
 // ends (trap_read_end). False when there is none.

@@ -50,9 +50,17 @@ static void set_mask(uint64_t mask, uint64_t *before) {
 
 static uint64_t bit(int number) { return UINT64_C(1) << (number - 1); }
 
-void trap_lock(uint64_t *before) {
+uint64_t trap_block_signals(void) {
+  uint64_t before = 0;
   // A touch inside would be a bug, and shall be seen as one.
-  set_mask(~(bit(SIGSEGV) | bit(SIGBUS)), before);
+  set_mask(~(bit(SIGSEGV) | bit(SIGBUS)), &before);
+  return before;
+}
+
+void trap_restore_signals(uint64_t before) { set_mask(before, NULL); }
+
+void trap_lock(uint64_t *before) {
+  *before = trap_block_signals();
   pthread_mutex_lock(&lock);
   atomic_store(&changer, trap_system(SYS_gettid, 0, 0, 0, 0, 0, 0));
   atomic_fetch_add(&changes, 1);
@@ -61,7 +69,7 @@ void trap_lock(uint64_t *before) {
 void trap_unlock(uint64_t before) {
   atomic_fetch_add(&changes, 1);
   pthread_mutex_unlock(&lock);
-  set_mask(before, NULL);
+  trap_restore_signals(before);
 }
 
 bool trap_has_changed(uint64_t *seen) {
@@ -76,6 +84,12 @@ bool trap_has_changed(uint64_t *seen) {
 // MARK: - Forks: the child has one thread, and nothing that others were in the middle of.
 
 static uint64_t before_fork;
+// Whose memory this is.
+static _Atomic long process;
+
+static void note_process(void) { atomic_store(&process, trap_system(SYS_getpid, 0, 0, 0, 0, 0, 0)); }
+
+bool trap_is_borrowed(void) { return atomic_load(&process) != trap_system(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
 static void prepare_fork(void) {
   uint64_t before;
@@ -86,6 +100,7 @@ static void prepare_fork(void) {
 static void leave_fork(void) { trap_unlock(before_fork); }
 
 static void begin_child(void) {
+  note_process();
   // Those who read were other threads.
   trap_read_forget(&trap_lookups);
   trap_device_forget_accesses();
@@ -94,6 +109,9 @@ static void begin_child(void) {
 
 void trap_watch_forks(void) {
   static bool is_watching;
-  if (!is_watching) pthread_atfork(prepare_fork, leave_fork, begin_child);
+  if (!is_watching) {
+    note_process();
+    pthread_atfork(prepare_fork, leave_fork, begin_child);
+  }
   is_watching = true;
 }

@@ -77,15 +77,34 @@ int trap_install(void) {
   return (int)set_our_action(&theirs);
 }
 
-int trap_program_action(const struct sigaction *action, struct sigaction *old) {
-  uint64_t before;
-  trap_lock(&before);
+static int exchange_action(const struct sigaction *action, struct sigaction *old) {
   int result = trap_install();
   if (result == 0 && old != NULL) *old = trap_wanted_action(false);
   if (result == 0 && action != NULL) {
     set_program_action(action);
     result = (int)set_our_action(action);
   }
+  return result;
+}
+
+// In a child of vfork(), which has its parent's memory, but for signals what the kernel has.
+static int exchange_child_action(const struct sigaction *action, struct sigaction *old) {
+  struct trap_kernel_action raw, theirs = {.restorer = trap_restorer};
+  if (action != NULL) {
+    theirs.handler = (void *)action->sa_sigaction;
+    theirs.flags = (unsigned)action->sa_flags | TRAP_FLAG_RESTORER;
+    theirs.mask = trap_first_word(&action->sa_mask);
+  }
+  long result = trap_kernel_action(SIGSEGV, action != NULL ? &theirs : NULL, &raw);
+  if (result == 0 && old != NULL)
+    *old = raw.handler == (void *)trap_on_fault ? trap_wanted_action(false) : from_kernel(&raw);
+  return (int)result;
+}
+
+int trap_program_action(const struct sigaction *action, struct sigaction *old) {
+  uint64_t before;
+  trap_lock(&before);
+  int result = trap_is_borrowed() ? exchange_child_action(action, old) : exchange_action(action, old);
   trap_unlock(before);
   return result;
 }

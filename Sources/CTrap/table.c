@@ -246,12 +246,3 @@ bool trap_table_find(uintptr_t address, struct trap_range *range, uint32_t *acce
   trap_read_end(&trap_lookups, reading);
   return is_window;
 }
-
-// MARK: - Without the lock, for what has to be fast
-
-bool trap_table_is_empty(void) {
-  uint32_t reading = trap_read_begin(&trap_lookups);
-  bool is_empty = atomic_load(&current)->count == 0;
-  trap_read_end(&trap_lookups, reading);
-  return is_empty;
-}

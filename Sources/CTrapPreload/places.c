@@ -17,9 +17,12 @@ bool windows_may_be(void) { return atomic_load_explicit(&has_begun, memory_order
 
 bool windows_touch(uintptr_t start, uintptr_t end) {
   if (!windows_may_be()) return false;
+  // A handler that changes something would wait for what it has interrupted, and one that jumps would leave it behind.
+  uint64_t before = trap_block_signals();
   uint32_t reading = trap_read_begin(&trap_lookups);
   bool any = trap_table_has_any(start, end);
   trap_read_end(&trap_lookups, reading);
+  trap_restore_signals(before);
   return any;
 }
 

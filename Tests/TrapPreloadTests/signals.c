@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 
 // Not in every dialect's header.
 extern int sigblock(int);
@@ -308,6 +310,63 @@ static void other_actions(void) {
   EXPECT(signal(SIGUSR2, SIG_DFL) == touch_window);
 }
 
+// MARK: - Handlers that come in the middle of a call that has nothing to do with windows
+
+static volatile sig_atomic_t arrivals;
+
+// What a program's handler of a signal that ends it does first.
+static void reset_action(int number) {
+  (void)number;
+  arrivals++;
+  signal(SIGSEGV, SIG_DFL);
+}
+
+static void jump_back(int number) {
+  (void)number;
+  arrivals++;
+  siglongjmp(landing, 1);
+}
+
+static void arrive_often(void (*handler)(int)) {
+  enum { ARRIVALS = 20000 };
+  uint8_t *memory = mapped(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+  EXPECT(signal(SIGALRM, handler) == SIG_DFL);
+  arrivals = 0;
+  (void)sigsetjmp(landing, 1);
+  setitimer(ITIMER_REAL, &often, NULL);
+  while (arrivals < ARRIVALS) mprotect(memory, PAGE, PROT_READ);
+  setitimer(ITIMER_REAL, &never, NULL);
+  signal(SIGALRM, SIG_DFL);
+  // Waits for all who look.
+  EXPECT(munmap(map_sources(NULL, 14, 1, 0), PAIR) == 0);
+  EXPECT(munmap(memory, PAGE) == 0);
+}
+
+static void interruptions(void) {
+  arrive_often(reset_action);
+  arrive_often(jump_back);
+  catch_faults();
+}
+
+// MARK: - A child of vfork shares its parent's memory, but not what is done about signals.
+
+static void children(void) {
+  struct sigaction old;
+  EXPECT(signal(SIGSEGV, leave) != SIG_ERR);
+  pid_t child = vfork();
+  if (child == 0) {
+    signal(SIGSEGV, SIG_DFL);
+    execl("/bin/true", "true", NULL);
+    _exit(1);
+  }
+  int status = -1;
+  EXPECT(waitpid(child, &status, 0) == child && status == 0);
+  EXPECT(sigaction(SIGSEGV, NULL, &old) == 0 && old.sa_handler == leave);
+  EXPECT_WINDOW(window, 12);
+  catch_faults();
+}
+
 // MARK: - Before there is a window, everything is as it is without the library.
 
 static void before_any_window(void) {
@@ -342,5 +401,7 @@ int main(int count, char **values) {
   threads();
   actions();
   other_actions();
+  interruptions();
+  children();
   return conclude();
 }
