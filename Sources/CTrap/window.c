@@ -50,10 +50,14 @@ static int map_again(
   return mapped < 0 && mapped > -4096 ? (int)mapped : 0;
 }
 
-static bool are_whole(const struct ctrap_piece *pieces, size_t count) {
-  for (size_t i = 0; i < count; i++)
+// Whether they are whole pages and end within the address space, where they begin at `start`.
+static bool are_whole(uintptr_t start, const struct ctrap_piece *pieces, size_t count) {
+  for (size_t i = 0; i < count; i++) {
     if (pieces[i].length == 0 || pieces[i].length % PAGE != 0 || pieces[i].offset % PAGE != 0) return false;
-  return count > 0;
+    if (pieces[i].length > UINTPTR_MAX - start) return false;
+    start += pieces[i].length;
+  }
+  return count > 0 && start % PAGE == 0;
 }
 
 // Leaves where the pages are to be brought back that it has changed, from the first range on, when it fails.
@@ -86,7 +90,7 @@ int ctrap_show(
 ) {
   int result = check(device, protection);
   if (result != 0) return result;
-  if (!are_whole(pieces, count) || (uintptr_t)address % PAGE != 0) return -EINVAL;
+  if (!are_whole((uintptr_t)address, pieces, count)) return -EINVAL;
   struct trap_range single, *ranges = &single;
   size_t room = 0;
   if (count > 1) {

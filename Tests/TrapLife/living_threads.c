@@ -138,8 +138,23 @@ static void replaced(void) {
   for (size_t i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
 }
 
+// Lengths that come round to the window again: what lies behind it stays as it is.
+static void too_long(void) {
+  shown = window_make(3);
+  char *memory = (char *)shown.words + PAGE_BYTES;
+  EXPECT_EQUAL(ctrap_unmap(memory, 2 * PAGE_BYTES), 0);
+  int rights = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  NEED(mmap(memory, 2 * PAGE_BYTES, rights, flags, -1, 0) == memory);
+  memory[1] = 1;
+  const struct ctrap_piece pieces[2] = {{0, 3 * PAGE_BYTES}, {0, -(size_t)(3 * PAGE_BYTES)}};
+  EXPECT_EQUAL(ctrap_show((void *)shown.words, shown.device, rights, pieces, 2), -EINVAL);
+  EXPECT_EQUAL(memory[1], 1);
+  EXPECT_EQUAL(shown.words[1], word_of(1));
+}
+
 const struct test_case cases_threads[] = {
   {"threads-one-page", one_page},
   {"threads-changes", changes},
   {"threads-replaced", replaced},
+  {"show-too-long", too_long},
   {0}};
