@@ -96,6 +96,8 @@ bool trap_has_changed(uint64_t *seen);
 struct trap_path;
 struct trap_path *trap_path_open(int fd);
 void trap_path_close(struct trap_path *path);
+// In the child of a fork: its thread has another number, by which the server knows whose accesses they are.
+void trap_path_forget_thread(void);
 // False where the access has not been made and has to go the long way.
 bool trap_path_access(
   struct trap_path *path, bool is_store, uint64_t offset, void *bytes, size_t size, long *result);

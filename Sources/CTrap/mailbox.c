@@ -238,6 +238,8 @@ static bool await(struct trap_path *path, struct slot *slot, bool *is_alive) {
   return true;
 }
 
+void trap_path_forget_thread(void) { thread_id = 0; }
+
 bool trap_path_access(
   struct trap_path *path, bool is_store, uint64_t offset, void *bytes, size_t size, long *result
 ) {
@@ -281,6 +283,8 @@ struct trap_path *trap_path_open(int fd) {
 }
 
 void trap_path_close(struct trap_path *path) { (void)path; }
+
+void trap_path_forget_thread(void) {}
 
 bool trap_path_access(
   struct trap_path *path, bool is_store, uint64_t offset, void *bytes, size_t size, long *result

@@ -104,6 +104,7 @@ static void begin_child(void) {
   // Those who read were other threads.
   trap_read_forget(&trap_lookups);
   trap_device_forget_accesses();
+  trap_path_forget_thread();
   leave_fork();
 }
 
