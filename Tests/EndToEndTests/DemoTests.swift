@@ -14,11 +14,14 @@ struct DemoTests {
     let consumer = try Example.compile("consumer", in: directory)
     let guest = try Example.compile("guest", in: directory)
     let vmm = try Example.compile("vmm", in: directory)
+    let trap = directory.path + "/libxive-trap.so"
+    let built = try CommandResult([Built.sourceRoot + "/tools/trap", trap])
+    #expect(built.exitCode == 0, "\(built.errors)")
     let demo = try ProgramRun(
       Built.path("xive"),
       [
-        "demo", "--consumer", consumer, "--guest", guest, "--vmm", vmm, "--events", "4000",
-        "--report", directory.path + "/report.html",
+        "demo", "--consumer", consumer, "--trap", trap, "--guest", guest, "--vmm", vmm,
+        "--events", "4000", "--report", directory.path + "/report.html",
       ])
     #expect(demo.exitCode == 0, "\(demo.text)")
     // The report is of this device, from the first fault to the guest's interrupts.
@@ -31,7 +34,7 @@ struct DemoTests {
     let guestShows =
       Need.kvm.whatIsMissing.map { "skipped: \($0)" } ?? "read-only memslot: load of PQ"
     for expected in [
-      guestShows, "esb:0x1304:management  IPI", "none: SIGBUS",
+      guestShows, "esb:0x1304:management  IPI", "none: SIGBUS", "pq after both, trapped: 0x3",
       "created: the same address gives PQ 01 now",
       "hole, SIGBUS at device offset: 0x2687800", "guest-physical 0xe0023000: LISN 0xf",
       "delivered by the server's tick", "shows PHB 0 irq 0, generation 2, PQ 10",

@@ -29,6 +29,12 @@ struct DemoCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "libxive-trap.so as tools/trap builds it: the consumer runs once more, with trapped windows.",
+      valueName: "library"))
+  var trap: String?
+
+  @Option(
+    help: ArgumentHelp(
       "A VMM with a KVM guest, such as tools/examples/guest.c compiled. It is given the path and a LISN.",
       valueName: "program"))
   var guest: String?
@@ -70,8 +76,13 @@ struct DemoCommand: ParsableCommand {
       stage.title("A C consumer, built with nothing but xive.h and cc")
       // The hole of before exists now; its neighbour is the next.
       let next = LISN(rawValue: Self.hole.rawValue + 1)
-      stage.run(consumer, [host.path, "\(Self.lisn)", "--hole", "\(next)"])
+      let arguments = [host.path, "\(Self.lisn)", "--hole", "\(next)"]
+      stage.run(consumer, arguments)
       stage.show(try reporting { try recorder.takeFaults() }, device.map)
+      if let trap {
+        stage.title("The same program, its pointers trapped: LD_PRELOAD=libxive-trap.so")
+        stage.run("/usr/bin/env", ["LD_PRELOAD=\(trap)", consumer] + arguments)
+      }
     }
     if let guest {
       stage.title("A KVM guest: exits, ioeventfd to irqfd, and a read-only memslot")
