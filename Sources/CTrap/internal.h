@@ -60,7 +60,7 @@ void trap_report_hidden(uint64_t instruction_pointer, uint64_t address);
 
 // MARK: - readers.c: one lock for those who change something, none for those who use it in a handler.
 
-// All signals but the synchronous ones are blocked while it is held. Forks wait for it.
+// All signals are blocked while it is held. Forks wait for it.
 void trap_lock(uint64_t *before);
 void trap_unlock(uint64_t before);
 
