@@ -145,6 +145,18 @@ static void jumps(void) { expect_whole_accesses(SIGUSR2); }
 // A process may send SIGSEGV, too: it waits like all others.
 static void sent_jumps(void) { expect_whole_accesses(SIGSEGV); }
 
+// One that waits because the program blocks it does not come in the middle of a change of windows.
+static void blocked_change(void) {
+  handle(SIGSEGV, jump_out, SA_SIGINFO, 0);
+  shown = window_make(1);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGSEGV);
+  NEED(sigprocmask(SIG_BLOCK, &set, NULL) == 0 && raise(SIGSEGV) == 0);
+  if (sigsetjmp(back, 1) == 0) EXPECT_EQUAL(ctrap_unmap((void *)shown.words, PAGE_BYTES), 0);
+  EXPECT_EQUAL(arrivals, 0);
+}
+
 const struct test_case cases_nested[] = {
   {"nested-on-stack", on_stack},
   {"nested-on-signal-stack", on_signal_stack},
@@ -152,4 +164,5 @@ const struct test_case cases_nested[] = {
   {"nested-timers", timers},
   {"nested-jumps", jumps},
   {"nested-sent-jumps", sent_jumps},
+  {"nested-blocked-change", blocked_change},
   {0}};
